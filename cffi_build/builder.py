@@ -1,0 +1,63 @@
+"""Declares the compiled module: its surface, its sources, its hardening flags, and nothing else."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sysconfig
+import tempfile
+from pathlib import Path
+
+from cffi import FFI
+
+HERE = Path(__file__).resolve().parent
+MACHINE = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+# setuptools wants paths relative to the folder that holds setup.py.
+ROOT = HERE.parent
+
+CORE = [*sorted((HERE / "core").glob("[!r]*.c")), HERE / "core" / f"registers_{MACHINE[platform.machine().lower()]}.c"]
+TYPES = sorted((HERE / "types").glob("*.c"))
+HEADERS = [*sorted(HERE.glob("*/*.h")), HERE / "core.cdef.h"]
+
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes"]
+HARDENING = ["-O2", "-std=c11", "-D_GNU_SOURCE", "-fvisibility=hidden", "-fstack-protector-strong"]
+HARDENING += ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"]
+# Not every compiler has these: each is tried.
+TRIED = ["-fstack-clash-protection", "-fcf-protection=full", "-mbranch-protection=standard"]
+LINKING = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"]
+
+
+def compiler_has(flag: str) -> bool:
+    """Whether the C compiler that Python builds with takes the flag without a word."""
+    compiler = (sysconfig.get_config_var("CC") or "cc").split()
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "empty.c")
+        source.write_text("int empty;\n")
+        command = [*compiler, "-Werror", flag, "-c", str(source), "-o", str(source.with_suffix(".o"))]
+        return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def hardening_flags() -> list[str]:
+    """The compiler flags of every build of the core, tests' builds included."""
+    return WARNINGS + HARDENING + [flag for flag in TRIED if compiler_has(flag)]
+
+
+def make(name: str, core: list[Path], *, extra_cdef: str = "", flags: list[str], linking: list[str]) -> FFI:
+    """The module `name` from these core sources; tests build theirs with other ones."""
+    builder = FFI()
+    builder.cdef((HERE / "core.cdef.h").read_text() + extra_cdef)
+    builder.set_source(
+        name,
+        '#include "securemem.h"\n#include "wipe.h"\n' + extra_cdef,
+        sources=[str(path.relative_to(ROOT)) for path in [*core, *TYPES]],
+        include_dirs=[str((HERE / "core").relative_to(ROOT))],
+        depends=[str(path.relative_to(ROOT)) for path in HEADERS],
+        extra_compile_args=flags,
+        extra_link_args=linking,
+        define_macros=[("Py_LIMITED_API", "0x030b0000")],
+        py_limited_api=True,
+    )
+    return builder
+
+
+ffibuilder = make("securemem._core", CORE, flags=hardening_flags(), linking=LINKING)

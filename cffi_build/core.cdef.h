@@ -1,0 +1,32 @@
+/* core.cdef.h: the whole surface between Python and C, in the order of
+ * core/securemem.h, which explains it.  Secrets themselves do not pass here:
+ * they are objects of the second module in the shared object (types/). */
+
+enum sm_status {
+    SM_OK, SM_BAD_SIZE, SM_FORKED, SM_WIPED, SM_EXPORTED, SM_FROZEN, SM_CLOSED, SM_FULL, SM_CONFIGURED,
+    SM_LOCK_LIMIT, SM_LOCK_FAILED, SM_NO_MEMORY, SM_REFUSED, SM_NO_RANDOM, SM_NO_BACKEND, SM_BAD_SOURCE, ...
+};
+enum sm_at_rest { SM_AT_REST_CLOSED, SM_AT_REST_OPEN, ... };
+enum sm_lock { SM_LOCK_REQUIRE, SM_LOCK_WARN, ... };
+enum sm_backend { SM_BACKEND_MLOCK, SM_BACKEND_MEMFD_SECRET, ... };
+
+struct sm_policy { int at_rest; int lock; int backend; size_t max_bytes; };
+struct sm_failure { const char *call; int error; size_t wanted; };
+struct sm_statistics {
+    size_t live_secrets; size_t live_bytes; size_t page_bytes; size_t locked_bytes; size_t runs; size_t mappings;
+    size_t open_windows; size_t failed_closes; size_t stuck_pages; size_t pending_wipes;
+};
+typedef struct sm_arena sm_arena;
+
+const struct sm_failure *sm_failure_get(void);
+
+enum sm_status sm_arena_default(sm_arena **out);
+enum sm_status sm_arena_configure(const struct sm_policy *policy);
+enum sm_status sm_arena_close(sm_arena *arena, size_t *waiting);
+enum sm_status sm_arena_statistics(sm_arena *arena, struct sm_statistics *out);
+enum sm_status sm_arena_fits(sm_arena *arena, size_t *out, size_t length, size_t lockable);
+
+size_t sm_secret_purge(void);
+
+bool sm_lock_is_unlimited(void);
+size_t sm_scrub(size_t depth);

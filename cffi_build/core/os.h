@@ -1,0 +1,48 @@
+/* os.h: what the core asks of the operating system, and nothing more.
+ *
+ * One file implements it per platform, and it is the only file that makes
+ * system calls.  Every verb returns 0 or an errno value, and on failure leaves
+ * the failed call's name and errno in sm_failure_get().  Addresses and lengths
+ * are whole pages.
+ */
+#ifndef SM_OS_H
+#define SM_OS_H
+
+#include "securemem.h"
+
+enum sm_access { SM_ACCESS_NONE = 0, SM_ACCESS_READ = 1, SM_ACCESS_WRITE = 2 };
+
+size_t sm_os_page_size(void);
+size_t sm_os_max_mappings(void); /* of this process */
+
+/* Address space without access, to be opened page by page. */
+int sm_os_reserve(void **out, size_t length);
+/* The same at an address that must be free. */
+int sm_os_reserve_at(void *address, size_t length);
+int sm_os_unmap(void *address, size_t length);
+int sm_os_protect(void *address, size_t length, enum sm_access access);
+
+int sm_os_lock(void *address, size_t length);
+int sm_os_exclude_from_dumps(void *address, size_t length);
+int sm_os_exclude_from_fork(void *address, size_t length);
+int sm_os_exclude_from_merging(void *address, size_t length);
+int sm_os_exclude_from_huge_pages(void *address, size_t length);
+int sm_os_wipe_on_fork(void *address, size_t length);
+
+/* Secret memory (memfd_secret): a file to map from, closed once mapped. */
+int sm_os_secret_file(int *out, size_t length);
+int sm_os_map_secret(void *address, size_t length, int file, size_t offset);
+int sm_os_close(int file);
+
+int sm_os_random(uint8_t *out, size_t length);
+int sm_os_may_lock_beyond_limit(bool *out);
+
+/* Bytes of stack left below the caller in this thread; 0 if unknown. */
+size_t sm_os_stack_room(void);
+
+_Noreturn void sm_os_abort(const char *message);
+
+/* Notes a failed call for this thread; returns error. */
+int sm_failure_set(const char *call, int error, size_t wanted);
+
+#endif

@@ -1,0 +1,184 @@
+/* os_linux.c: the verbs of os.h on Linux, and the only file that makes system
+ * calls.  Each verb is one call, its result checked, its failure noted.
+ *
+ * Sources: mmap(2), mprotect(2), mlock(2), madvise(2), memfd_secret(2),
+ * getrandom(2), and proc(5) for vm.max_map_count.
+ */
+#include "os.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Kernel numbers that older C libraries do not name. */
+#ifndef SYS_memfd_secret
+#define SYS_memfd_secret 447 /* the same on every architecture */
+#endif
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+#define DEFAULT_MAX_MAPPINGS 65530
+
+static _Thread_local struct sm_failure last_failure;
+
+const struct sm_failure *sm_failure_get(void) {
+    return &last_failure;
+}
+
+int sm_failure_set(const char *call, int error, size_t wanted) {
+    last_failure = (struct sm_failure){.call = call, .error = error, .wanted = wanted};
+    return error;
+}
+
+static int outcome(int result, const char *call, size_t wanted) {
+    return result == 0 ? 0 : sm_failure_set(call, errno, wanted);
+}
+
+size_t sm_os_page_size(void) {
+    static size_t size; /* the same whoever writes it */
+    if (size == 0) size = (size_t)sysconf(_SC_PAGESIZE);
+    return size;
+}
+
+size_t sm_os_max_mappings(void) {
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "re");
+    if (file == NULL) return DEFAULT_MAX_MAPPINGS;
+    size_t count;
+    if (fscanf(file, "%zu", &count) != 1) count = DEFAULT_MAX_MAPPINGS;
+    fclose(file);
+    return count;
+}
+
+int sm_os_reserve(void **out, size_t length) {
+    void *address = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (address == MAP_FAILED) return sm_failure_set("mmap", errno, length);
+    *out = address;
+    return 0;
+}
+
+int sm_os_reserve_at(void *address, size_t length) {
+    void *got = mmap(address, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (got == MAP_FAILED) return sm_failure_set("mmap(MAP_FIXED_NOREPLACE)", errno, length);
+    if (got != address) { /* kernels before 4.17 take the address as a hint */
+        munmap(got, length);
+        return sm_failure_set("mmap(MAP_FIXED_NOREPLACE)", EEXIST, length);
+    }
+    return 0;
+}
+
+int sm_os_unmap(void *address, size_t length) {
+    return outcome(munmap(address, length), "munmap", length);
+}
+
+int sm_os_protect(void *address, size_t length, enum sm_access access) {
+    static const int protection[] = {PROT_NONE, PROT_READ, PROT_READ | PROT_WRITE};
+    return outcome(mprotect(address, length, protection[access]), "mprotect", length);
+}
+
+int sm_os_lock(void *address, size_t length) {
+    return outcome(mlock(address, length), "mlock", length);
+}
+
+int sm_os_exclude_from_dumps(void *address, size_t length) {
+    return outcome(madvise(address, length, MADV_DONTDUMP), "madvise(MADV_DONTDUMP)", length);
+}
+
+int sm_os_exclude_from_fork(void *address, size_t length) {
+    return outcome(madvise(address, length, MADV_DONTFORK), "madvise(MADV_DONTFORK)", length);
+}
+
+/* EINVAL says that the kernel was built without the feature: nothing to turn off. */
+static int satisfied_without(int result, const char *call, size_t length) {
+    return result != 0 && errno == EINVAL ? 0 : outcome(result, call, length);
+}
+
+int sm_os_exclude_from_merging(void *address, size_t length) {
+    return satisfied_without(madvise(address, length, MADV_UNMERGEABLE), "madvise(MADV_UNMERGEABLE)", length);
+}
+
+int sm_os_exclude_from_huge_pages(void *address, size_t length) {
+    return satisfied_without(madvise(address, length, MADV_NOHUGEPAGE), "madvise(MADV_NOHUGEPAGE)", length);
+}
+
+int sm_os_wipe_on_fork(void *address, size_t length) {
+    return outcome(madvise(address, length, MADV_WIPEONFORK), "madvise(MADV_WIPEONFORK)", length);
+}
+
+int sm_os_secret_file(int *out, size_t length) {
+    long file = syscall(SYS_memfd_secret, O_CLOEXEC);
+    if (file < 0) return sm_failure_set("memfd_secret", errno, length);
+    if (ftruncate((int)file, (off_t)length) != 0) {
+        int error = errno;
+        close((int)file);
+        return sm_failure_set("ftruncate", error, length);
+    }
+    *out = (int)file;
+    return 0;
+}
+
+int sm_os_map_secret(void *address, size_t length, int file, size_t offset) {
+    void *got = mmap(address, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, (off_t)offset);
+    return got == MAP_FAILED ? sm_failure_set("mmap", errno, length) : 0;
+}
+
+int sm_os_close(int file) {
+    return outcome(close(file), "close", 0);
+}
+
+int sm_os_random(uint8_t *out, size_t length) {
+    while (length > 0) {
+        ssize_t got = getrandom(out, length, 0);
+        if (got < 0 && errno == EINTR) continue;
+        if (got < 0) return sm_failure_set("getrandom", errno, length);
+        out += got;
+        length -= (size_t)got;
+    }
+    return 0;
+}
+
+/* Locks a page more than the limit leaves, without populating it: only a
+ * process with CAP_IPC_LOCK in the right user namespace gets through. */
+int sm_os_may_lock_beyond_limit(bool *out) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return sm_failure_set("getrlimit", errno, 0);
+    *out = limit.rlim_cur == RLIM_INFINITY;
+    if (*out) return 0;
+    size_t length = (size_t)limit.rlim_cur / sm_os_page_size() * sm_os_page_size() + sm_os_page_size();
+    void *trial = mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (trial == MAP_FAILED) return sm_failure_set("mmap", errno, length);
+    *out = mlock2(trial, length, MLOCK_ONFAULT) == 0;
+    return outcome(munmap(trial, length), "munmap", length);
+}
+
+size_t sm_os_stack_room(void) {
+    static _Thread_local uintptr_t lowest; /* asked for once: the main thread's answer costs a read of maps */
+    if (lowest == 0) {
+        pthread_attr_t attributes;
+        void *address;
+        size_t size;
+        if (pthread_getattr_np(pthread_self(), &attributes) != 0) return 0;
+        int failed = pthread_attr_getstack(&attributes, &address, &size);
+        pthread_attr_destroy(&attributes);
+        if (failed) return 0;
+        lowest = (uintptr_t)address;
+    }
+    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
+    return here > lowest ? here - lowest : 0;
+}
+
+void sm_os_abort(const char *message) {
+    static const char prefix[] = "securemem: fatal: ";
+    ssize_t ignored = write(STDERR_FILENO, prefix, sizeof prefix - 1);
+    ignored = write(STDERR_FILENO, message, strlen(message));
+    ignored = write(STDERR_FILENO, "\n", 1);
+    (void)ignored; /* the process ends whether or not it was heard */
+    abort();
+}

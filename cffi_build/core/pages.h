@@ -1,0 +1,33 @@
+/* pages.h: a guarded, locked run of pages, cut in spans. */
+#ifndef SM_PAGES_H
+#define SM_PAGES_H
+
+#include "os.h"
+
+/* A span is what a window opens: one page of a slab, or the whole of a large run. */
+struct sm_layout {
+    size_t span_length; /* bytes, whole pages */
+    size_t spans;
+    bool guard_each; /* a guard page between all spans, not only around the run */
+    int backend;
+    bool locked; /* asked for; the memfd_secret backend always is */
+};
+
+struct sm_pages {
+    struct sm_layout layout;
+    uint8_t *region; /* guards included */
+    size_t region_length;
+};
+
+/* Maps, protects and locks; the spans are open for writing and zero. */
+enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout);
+/* The pages must have been wiped. */
+void sm_pages_unmap(struct sm_pages *pages);
+
+uint8_t *sm_pages_span(const struct sm_pages *pages, size_t index);
+size_t sm_pages_bytes(const struct sm_layout *layout);    /* without guards */
+size_t sm_pages_mappings(const struct sm_layout *layout); /* kernel mappings, at most */
+/* The guard pages below and above the span's neighbourhood without guards. */
+void sm_pages_guards(const struct sm_pages *pages, size_t index, uintptr_t *below, uintptr_t *above);
+
+#endif

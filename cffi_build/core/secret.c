@@ -1,0 +1,262 @@
+/* secret.c: the life of one secret.
+ *
+ *   take -> LIVE -> wipe -> WIPED -> return
+ *             \-> wipe while a view is open -> DOOMED -> last close -> WIPED
+ *
+ * A doomed secret opens no new view.  PENDING is one whose page the kernel
+ * refused to open for wiping: that is tried again whenever a secret goes back,
+ * at a purge, and when statistics are read.
+ */
+#include "secret.h"
+
+#include "arena.h"
+#include "process.h"
+#include "wipe.h"
+
+static size_t pending;
+
+static bool is_foreign(const struct sm_slot *slot) {
+    return slot->slab->arena->generation != sm_generation();
+}
+
+static size_t views(const struct sm_slot *slot) {
+    return (size_t)slot->readers + slot->writers;
+}
+
+/* Takes the core's mutex for a slot; SM_FORKED, and no mutex, in a child. */
+static enum sm_status enter_for(const struct sm_slot *slot) {
+    sm_enter();
+    sm_slot_check(slot);
+    if (!is_foreign(slot)) return SM_OK;
+    sm_leave();
+    return SM_FORKED;
+}
+
+/* -- wiping -- */
+
+/* Zeroes the slot through a window of its own; false: the kernel refused it. */
+static bool clear(struct sm_slot *slot) {
+    struct sm_window *window = sm_slot_window(slot);
+    if (slot->dirty) {
+        if (sm_window_open(window, true) != 0) return false;
+        sm_slot_check_edges(slot);
+        sm_wipe(sm_slot_data(slot), slot->length);
+        slot->dirty = false;
+        sm_window_close(window, true);
+    }
+    if (slot->frozen) {
+        slot->frozen = false;
+        window->frozen--;
+        (void)sm_window_settle(window); /* refused: the page's next window settles it */
+    }
+    return true;
+}
+
+static bool wipe_now(struct sm_slot *slot) {
+    bool was_pending = slot->state == SM_SLOT_PENDING;
+    if (!clear(slot)) {
+        slot->state = SM_SLOT_PENDING;
+        if (!was_pending) pending++;
+        return false;
+    }
+    if (was_pending) pending--;
+    slot->state = SM_SLOT_WIPED;
+    slot->slab->arena->counts.live_secrets--;
+    slot->slab->arena->counts.live_bytes -= slot->length;
+    return true;
+}
+
+static void retry_one(struct sm_slot *slot, void *context) {
+    (void)context;
+    if (slot->state == SM_SLOT_PENDING && wipe_now(slot) && slot->abandoned) sm_arena_give_back(slot);
+}
+
+void sm_secret_retry_pending(void) {
+    if (pending > 0) sm_arena_visit_all(retry_one, NULL);
+}
+
+size_t sm_secret_pending(void) {
+    return pending;
+}
+
+void sm_secret_forget_pending(void) {
+    pending = 0;
+}
+
+/* -- one secret -- */
+
+enum sm_status sm_secret_take(sm_slot **out, sm_arena *arena, size_t length) {
+    sm_enter();
+    enum sm_status status = SM_FORKED;
+    if (arena->generation == sm_generation()) {
+        status = arena->closed ? SM_CLOSED : sm_arena_take(arena, out, length);
+    }
+    sm_leave();
+    return status;
+}
+
+enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable) {
+    enum sm_status status = enter_for(slot);
+    if (status != SM_OK) return status;
+    if (slot->state != SM_SLOT_LIVE) {
+        status = SM_WIPED;
+    } else if (slot->frozen && writable) {
+        status = SM_FROZEN;
+    } else if (sm_window_open(sm_slot_window(slot), writable) != 0) {
+        status = SM_REFUSED;
+    } else {
+        (*(writable ? &slot->writers : &slot->readers))++;
+        if (writable) slot->dirty = true;
+        slot->slab->arena->counts.open_windows++;
+        *data = sm_slot_data(slot);
+    }
+    sm_leave();
+    return status;
+}
+
+void sm_secret_close(sm_slot *slot, bool writable) {
+    if (enter_for(slot) != SM_OK) return;
+    uint32_t *count = writable ? &slot->writers : &slot->readers;
+    if (*count == 0) sm_os_abort("a view was closed that is not open");
+    if (writable) sm_slot_check_edges(slot);
+    (*count)--;
+    slot->slab->arena->counts.open_windows--;
+    if (slot->state == SM_SLOT_DOOMED && views(slot) == 0) wipe_now(slot);
+    sm_window_close(sm_slot_window(slot), writable);
+    sm_leave();
+}
+
+enum sm_status sm_secret_freeze(sm_slot *slot) {
+    enum sm_status status = enter_for(slot);
+    if (status != SM_OK) return status;
+    struct sm_window *window = sm_slot_window(slot);
+    if (slot->state != SM_SLOT_LIVE) {
+        status = SM_WIPED;
+    } else if (slot->writers > 0) {
+        status = SM_EXPORTED;
+    } else if (!slot->frozen) {
+        window->frozen++;
+        slot->frozen = true;
+        if (sm_window_settle(window) != 0) {
+            window->frozen--;
+            slot->frozen = false;
+            status = SM_REFUSED;
+        }
+    }
+    sm_leave();
+    return status;
+}
+
+enum sm_status sm_secret_wipe(sm_slot *slot) {
+    enum sm_status status = enter_for(slot);
+    if (status != SM_OK) return status;
+    if (slot->state == SM_SLOT_FREE) sm_os_abort("a secret was wiped after its return");
+    if (views(slot) > 0) {
+        slot->state = SM_SLOT_DOOMED;
+        status = SM_EXPORTED;
+    } else if (slot->state != SM_SLOT_WIPED && !wipe_now(slot)) {
+        status = SM_REFUSED;
+    }
+    sm_leave();
+    return status;
+}
+
+void sm_secret_return(sm_slot *slot) {
+    if (enter_for(slot) != SM_OK) return;
+    if (slot->state == SM_SLOT_FREE) sm_os_abort("a secret was returned twice");
+    if (views(slot) > 0) sm_os_abort("a secret was returned while a view of it is open");
+    sm_secret_retry_pending();
+    if (slot->state == SM_SLOT_LIVE) wipe_now(slot);
+    if (slot->state == SM_SLOT_WIPED) sm_arena_give_back(slot);
+    else slot->abandoned = true;
+    sm_leave();
+}
+
+enum sm_status sm_secret_state(sm_slot *slot) {
+    enum sm_status status = enter_for(slot);
+    if (status != SM_OK) return status;
+    if (slot->state != SM_SLOT_LIVE) status = SM_WIPED;
+    sm_leave();
+    return status;
+}
+
+enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out) {
+    enum sm_status status = enter_for(slot);
+    if (status != SM_OK) return status;
+    sm_windows_retry();
+    const struct sm_window *window = sm_slot_window(slot);
+    if (slot->state != SM_SLOT_LIVE) status = SM_WIPED;
+    out->pages = (uintptr_t)window->address;
+    out->pages_length = window->length;
+    out->backend = slot->slab->pages.layout.backend;
+    out->stuck = window->stuck;
+    sm_pages_guards(&slot->slab->pages, sm_slot_span(slot), &out->guard_before, &out->guard_after);
+    sm_leave();
+    return status;
+}
+
+sm_arena *sm_secret_arena(const sm_slot *slot) {
+    return slot->slab->arena;
+}
+
+/* -- all of them -- */
+
+/* Holds one page's window open while its secrets are wiped one by one. */
+struct sweep {
+    struct sm_window *held;
+    size_t waiting;
+};
+
+static void hold(struct sweep *sweep, struct sm_window *window) {
+    if (sweep->held == window) return;
+    if (sweep->held != NULL) sm_window_close(sweep->held, true);
+    sweep->held = window != NULL && sm_window_open(window, true) == 0 ? window : NULL;
+}
+
+static void purge_one(struct sm_slot *slot, void *context) {
+    struct sweep *sweep = context;
+    if (slot->state == SM_SLOT_WIPED) return;
+    if (views(slot) > 0) {
+        slot->state = SM_SLOT_DOOMED;
+        sweep->waiting += views(slot);
+        return;
+    }
+    hold(sweep, sm_slot_window(slot));
+    wipe_now(slot);
+}
+
+size_t sm_secret_purge(void) {
+    struct sweep sweep = {0};
+    sm_enter();
+    sm_arena_visit_all(purge_one, &sweep);
+    hold(&sweep, NULL);
+    sm_leave();
+    return sweep.waiting;
+}
+
+enum sm_status sm_arena_close(sm_arena *arena, size_t *waiting) {
+    struct sweep sweep = {0};
+    sm_enter();
+    bool ours = arena->generation == sm_generation();
+    if (ours) {
+        arena->closed = true;
+        sm_arena_visit(arena, purge_one, &sweep);
+        hold(&sweep, NULL);
+        sm_arena_drop_idle(arena);
+    }
+    sm_leave();
+    *waiting = sweep.waiting;
+    return ours ? SM_OK : SM_FORKED;
+}
+
+static void wipe_at_exit(struct sm_slot *slot, void *context) {
+    if (slot->state == SM_SLOT_WIPED) return;
+    hold(context, sm_slot_window(slot));
+    wipe_now(slot);
+}
+
+void sm_secret_wipe_all(void) {
+    struct sweep sweep = {0};
+    sm_arena_visit_all(wipe_at_exit, &sweep);
+    hold(&sweep, NULL);
+}

@@ -1,0 +1,153 @@
+/* slab.c: slots in pages.
+ *
+ * A span holds per_span slots of slot_size bytes, each followed by a canary
+ * that is written once, when the slab is made.  A secret shorter than its slot
+ * leaves slack, which is zero as the whole slot was when it was taken; so the
+ * first byte written too far is seen, not only the first past the slot.
+ *
+ * A large request is a slab of one slot: the secret ends where the span ends,
+ * at the guard page, and the slack lies before it.
+ */
+#include "slab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "process.h"
+#include "wipe.h"
+
+#define CANARY sizeof(uint64_t)
+
+static uint64_t canary_at(const uint8_t *address) {
+    return sm_cookie() ^ (uint64_t)(uintptr_t)address;
+}
+
+static uint32_t seal_of(const struct sm_slot *slot) {
+    uint64_t mixed = (sm_cookie() ^ (uint64_t)(uintptr_t)slot) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(mixed >> 32);
+}
+
+static bool is_large(const struct sm_slab *slab) {
+    return slab->size_class < 0;
+}
+
+size_t sm_slot_span(const struct sm_slot *slot) {
+    return (size_t)(slot - slot->slab->slot) / slot->slab->per_span;
+}
+
+struct sm_window *sm_slot_window(const struct sm_slot *slot) {
+    return &slot->slab->windows[sm_slot_span(slot)];
+}
+
+static uint8_t *slot_start(const struct sm_slab *slab, size_t index) {
+    return sm_pages_span(&slab->pages, index / slab->per_span) + index % slab->per_span * (slab->slot_size + CANARY);
+}
+
+uint8_t *sm_slot_data(const struct sm_slot *slot) {
+    const struct sm_slab *slab = slot->slab;
+    if (is_large(slab)) return sm_pages_span(&slab->pages, 0) + slab->pages.layout.span_length - slot->length;
+    return slot_start(slab, (size_t)(slot - slab->slot));
+}
+
+static void write_canary(uint8_t *address) {
+    uint64_t canary = canary_at(address);
+    memcpy(address, &canary, CANARY);
+}
+
+static void format(struct sm_slab *slab) {
+    for (size_t i = 0; i < slab->slots; i++) {
+        slab->slot[i].slab = slab;
+        slab->slot[i].seal = seal_of(&slab->slot[i]);
+        if (!is_large(slab)) write_canary(slot_start(slab, i) + slab->slot_size);
+    }
+}
+
+enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layout, size_t slot_size, int at_rest) {
+    bool large = slot_size > SM_SLAB_MAX;
+    size_t per_span = large ? 1 : layout->span_length / (slot_size + CANARY);
+    size_t slots = per_span * layout->spans;
+    struct sm_slab *slab = calloc(1, sizeof *slab + slots * sizeof slab->slot[0]);
+    struct sm_window *windows = calloc(layout->spans, sizeof *windows);
+    enum sm_status status = slab == NULL || windows == NULL ? SM_NO_MEMORY : sm_pages_map(&slab->pages, layout);
+    if (status != SM_OK) {
+        free(slab);
+        free(windows);
+        return status;
+    }
+    slab->slots = slots;
+    slab->per_span = per_span;
+    slab->slot_size = slot_size;
+    slab->size_class = large ? -1 : 0;
+    slab->windows = windows;
+    format(slab);
+    for (size_t i = 0; i < layout->spans; i++) {
+        windows[i] = (struct sm_window){.address = sm_pages_span(&slab->pages, i),
+                                        .length = layout->span_length,
+                                        .at_rest = (uint8_t)at_rest,
+                                        .access = SM_ACCESS_WRITE};
+        if (sm_window_settle(&windows[i]) != 0) {
+            sm_slab_destroy(slab);
+            return SM_REFUSED;
+        }
+    }
+    *out = slab;
+    return SM_OK;
+}
+
+void sm_slab_destroy(struct sm_slab *slab) {
+    for (size_t i = 0; i < slab->pages.layout.spans; i++) sm_window_forget(&slab->windows[i]);
+    sm_pages_unmap(&slab->pages);
+    free(slab->windows);
+    free(slab);
+}
+
+struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length) {
+    struct sm_slot *slot = slab->free;
+    if (slot != NULL) {
+        slab->free = slot->next;
+    } else if (slab->untouched < slab->slots) {
+        slot = &slab->slot[slab->untouched++];
+    } else {
+        return NULL;
+    }
+    slot->state = SM_SLOT_LIVE;
+    slot->length = length;
+    slot->frozen = false;
+    slot->dirty = false;
+    slot->abandoned = false;
+    slab->live++;
+    return slot;
+}
+
+void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot) {
+    slot->state = SM_SLOT_FREE;
+    slot->next = slab->free;
+    slab->free = slot;
+    slab->live--;
+}
+
+void sm_slot_check(const struct sm_slot *slot) {
+    if (slot == NULL || slot->seal != seal_of(slot)) sm_os_abort("a pointer that is no secret was passed in");
+}
+
+static void check_canary(const uint8_t *address) {
+    uint64_t found;
+    memcpy(&found, address, CANARY);
+    if (found != canary_at(address)) sm_os_abort("canary overwritten: a write ran past the edge of a secret");
+}
+
+static void check_slack(const uint8_t *start, size_t length) {
+    if (!sm_is_zero(start, length)) sm_os_abort("slack overwritten: a write ran past the edge of a secret");
+}
+
+void sm_slot_check_edges(const struct sm_slot *slot) {
+    const struct sm_slab *slab = slot->slab;
+    const uint8_t *data = sm_slot_data(slot);
+    if (!is_large(slab)) {
+        check_canary(data + slab->slot_size);
+        check_slack(data + slot->length, slab->slot_size - slot->length);
+        return;
+    }
+    const uint8_t *start = sm_pages_span(&slab->pages, 0);
+    check_slack(start, (size_t)(data - start));
+}

@@ -1,0 +1,67 @@
+/* slab.h: a page run cut in equal slots, with the slots' state out of line. */
+#ifndef SM_SLAB_H
+#define SM_SLAB_H
+
+#include "pages.h"
+#include "windows.h"
+
+/* The largest request that shares pages with others. */
+#define SM_SLAB_MAX 4088
+
+enum sm_slot_state {
+    SM_SLOT_FREE,
+    SM_SLOT_LIVE,
+    SM_SLOT_DOOMED,  /* to be wiped at the last close */
+    SM_SLOT_PENDING, /* not viewed, but the kernel refused to open it for wiping */
+    SM_SLOT_WIPED    /* still its owner's, to be returned */
+};
+
+struct sm_slot {
+    struct sm_slab *slab;
+    union {
+        size_t length;              /* of the secret, in use */
+        struct sm_slot *next;       /* free */
+    };
+    uint32_t readers;
+    uint32_t writers;
+    uint32_t seal;  /* from its own address: tells a foreign pointer */
+    uint8_t state;  /* enum sm_slot_state */
+    bool frozen;
+    bool dirty;     /* was open for writing */
+    bool abandoned; /* returned while pending: given back once wiped */
+};
+
+struct sm_slab {
+    sm_arena *arena;
+    struct sm_slab *next, *previous;           /* all slabs of the arena */
+    struct sm_slab *next_free, *previous_free; /* those of its class with free slots */
+    struct sm_pages pages;
+    struct sm_slot *free;   /* returned slots, last in first out */
+    size_t untouched;       /* slots from this index on were never taken */
+    size_t slots;
+    size_t per_span;
+    size_t slot_size;       /* bytes a secret may have; the canary follows */
+    size_t live;
+    int size_class;         /* of the arena; -1: one large request */
+    struct sm_window *windows; /* one per span */
+    struct sm_slot slot[];
+};
+
+/* A slab for slots of slot_size (a multiple of 8, at most SM_SLAB_MAX) on the
+ * layout's spans, or, if slot_size is larger than a span's page, for one
+ * request of up to one span.  All slots free and zero, windows at rest. */
+enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layout, size_t slot_size, int at_rest);
+void sm_slab_destroy(struct sm_slab *slab);
+
+struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length); /* NULL: full */
+void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot);
+
+struct sm_window *sm_slot_window(const struct sm_slot *slot);
+size_t sm_slot_span(const struct sm_slot *slot);
+uint8_t *sm_slot_data(const struct sm_slot *slot);
+/* Aborts if the pointer is no slot. */
+void sm_slot_check(const struct sm_slot *slot);
+/* Aborts if a write ran over the secret's end; the window must be open. */
+void sm_slot_check_edges(const struct sm_slot *slot);
+
+#endif

@@ -1,0 +1,60 @@
+/* types.h: the Python types over the core, in CPython's limited API.
+ *
+ * They are compiled into the same shared object as the cffi bindings and come
+ * out of it by a module of their own (module.c), so that a secret's buffer
+ * goes to its consumer without a detour through cffi.
+ */
+#ifndef SM_TYPES_H
+#define SM_TYPES_H
+
+#include <Python.h>
+#include <structmember.h>
+
+#include "securemem.h"
+
+/* A secret: owns one slot.  Not tracked by the garbage collector, since it
+ * refers to nothing. */
+typedef struct {
+    PyObject_HEAD
+    sm_slot *slot; /* NULL once wiped */
+    Py_ssize_t length;
+    PyObject *weak_references;
+} Secret;
+
+/* The handle of an arena; securemem.arenas.Arena derives from it. */
+typedef struct {
+    PyObject_HEAD
+    sm_arena *arena; /* NULL until made */
+} ArenaHandle;
+
+extern PyTypeObject *Secret_Type;
+extern PyTypeObject *Reveal_Type;
+extern PyTypeObject *ArenaHandle_Type;
+
+/* Raises the exception for a status, by the hook that Python installed; always NULL. */
+PyObject *raise_status(enum sm_status status);
+/* Tells Python once that an arena went without its lock; -1 if that raised. */
+int warn_unlocked(void);
+/* What `.protection` answers for a location. */
+PyObject *read_protection(const struct sm_location *location);
+
+/* secret_type.c */
+PyTypeObject *secret_type_make(void);
+/* Opens a view of the data; raises and answers NULL where that cannot be. */
+uint8_t *secret_open(Secret *self, bool writable);
+/* A new secret of length bytes, zero. */
+Secret *secret_new(sm_arena *arena, Py_ssize_t length);
+
+/* secret_make.c: the constructors and slices */
+PyObject *secret_zeros(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
+PyObject *secret_random(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
+PyObject *secret_take(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
+PyObject *secret_copy_of(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
+PyObject *secret_subscript(PyObject *self, PyObject *key);
+
+/* reveal_type.c, arena_type.c */
+PyTypeObject *reveal_type_make(void);
+PyObject *reveal_new(Secret *secret, bool writable);
+PyTypeObject *arena_type_make(void);
+
+#endif

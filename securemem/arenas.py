@@ -1,0 +1,188 @@
+"""Arenas: where secrets live, under which policies, and how much of it there is."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from securemem import binding
+from securemem.exceptions import PolicyError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from securemem._types import ArenaHandle
+
+    AtRest = Literal["closed", "open"]
+    Lock = Literal["require", "warn"]
+    Backend = Literal["mlock", "memfd_secret"]
+else:
+    ArenaHandle = binding.ArenaHandle
+
+__all__ = ["Arena", "Statistics", "configure", "purge", "statistics"]
+
+
+@dataclass(frozen=True, slots=True)
+class Statistics:
+    """What an arena, or all of them, hold at one moment. Sizes in bytes.
+
+    live_secrets: secrets that are not wiped.
+    live_bytes: their lengths, added.
+    page_bytes: pages held for secrets, guard pages left out.
+    locked_bytes: of those, locked into RAM.
+    runs: page runs mapped.
+    mappings: the kernel mappings they take, at most.
+    open_windows: views open now.
+    failed_closes: how often the kernel refused to close a page, in the whole process, ever.
+    stuck_pages: page ranges still open because of that.
+    pending_wipes: secrets that the kernel would not let us open to wipe them; it is tried again.
+    lock_limit: RLIMIT_MEMLOCK, or None where this process is not bound by it.
+    process_locked: what the whole process has locked.
+    """
+
+    live_secrets: int
+    live_bytes: int
+    page_bytes: int
+    locked_bytes: int
+    runs: int
+    mappings: int
+    open_windows: int
+    failed_closes: int
+    stuck_pages: int
+    pending_wipes: int
+    lock_limit: int | None
+    process_locked: int
+
+
+def _statistics(handle: ArenaHandle | None) -> Statistics:
+    return Statistics(
+        **binding.statistics(handle), lock_limit=binding.lock_limit(), process_locked=binding.locked_by_process()
+    )
+
+
+def _lockable() -> int:
+    """Bytes that may still be locked; what the machine has available, where no limit binds."""
+    limit = binding.lock_limit()
+    if limit is None:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return max(0, limit - binding.locked_by_process())
+
+
+def _size(size: int) -> int:
+    return max(0, int(size))  # the core refuses 0
+
+
+def _policy(at_rest: str, lock: str, backend: str, max_bytes: int | None) -> tuple[int, int, int, int]:
+    """Check the words and turn them into the core's integers."""
+    for name, word, known in (
+        ("at_rest", at_rest, binding.AT_REST),
+        ("lock", lock, binding.LOCK),
+        ("backend", backend, binding.BACKEND),
+    ):
+        if word not in known:
+            raise PolicyError(f"{name}={word!r} does not exist: choose one of {', '.join(map(repr, known))}")
+    if max_bytes is not None and not isinstance(max_bytes, int):
+        raise TypeError("max_bytes must be an integer, a number of bytes, or None for no bound")
+    page = os.sysconf("SC_PAGE_SIZE")
+    if max_bytes is not None and not page <= max_bytes <= 2**62:
+        raise PolicyError(f"max_bytes={max_bytes} holds no page: give {page} or more, or None for no bound")
+    return binding.AT_REST[at_rest], binding.LOCK[lock], binding.BACKEND[backend], max_bytes or 0
+
+
+class Arena(ArenaHandle):
+    """A pool of locked pages that secrets are made in, with policies of its own.
+
+    at_rest: "closed": pages without an open view have no access at all (PROT_NONE), so that a stray read or write
+        faults; a view costs two mprotect calls. "open": pages stay accessible, for hot paths.
+    lock: "require": a secret that cannot be locked into RAM is refused with LockLimitError or LockError. "warn":
+        LockWarning, and the secret is made in memory that is protected in every other way.
+    max_bytes: the most bytes of pages (whole pages, guard pages left out) the arena may hold; None: no bound of
+        its own. At least a page.
+    backend: "mlock": anonymous memory. "memfd_secret": memory that the kernel itself does not map, hidden from
+        other processes and from root's debuggers; while any lives, the machine cannot hibernate.
+
+    Raises PolicyError for a word or bound that does not exist. No memory is taken before the first secret.
+    The arena lives for as long as it or one of its secrets does. As a context manager it is closed at the end.
+    """
+
+    def __init__(
+        self,
+        *,
+        at_rest: AtRest = "closed",
+        lock: Lock = "require",
+        max_bytes: int | None = None,
+        backend: Backend = "mlock",
+    ) -> None:
+        """Check the policies and make the arena."""
+        self._create(*_policy(at_rest, lock, backend, max_bytes))
+        self._policies = f"at_rest={at_rest!r}, lock={lock!r}, max_bytes={max_bytes}, backend={backend!r}"
+
+    def __repr__(self) -> str:
+        """Name the policies."""
+        return f"Arena({self._policies})"
+
+    def close(self) -> int:
+        """Wipe every secret of the arena and refuse new ones; may be called again.
+
+        Returns the number of views still open: their secrets are wiped when those are released.
+        Raises ForkedError in a forked child.
+        """
+        return binding.close(self)
+
+    def statistics(self) -> Statistics:
+        """What this arena holds now. Raises ForkedError in a forked child."""
+        return _statistics(self)
+
+    def fits(self, size: int) -> int:
+        """How many more secrets of `size` bytes can be made now, before RLIMIT_MEMLOCK or max_bytes is reached.
+
+        Raises SizeError for a size below 1, ForkedError in a forked child.
+        """
+        return binding.fits(self, _size(size), _lockable())
+
+    def __enter__(self) -> Self:
+        """Return the arena itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Close the arena."""
+        self.close()
+
+
+def configure(
+    *,
+    at_rest: AtRest = "closed",
+    lock: Lock = "require",
+    max_bytes: int | None = None,
+    backend: Backend = "mlock",
+) -> None:
+    """Set the policies of the default arena, in which secrets are made that name no other; as for `Arena`.
+
+    Raises PolicyError for a word or bound that does not exist, ConfigurationError after the arena's first use.
+    """
+    binding.configure(*_policy(at_rest, lock, backend, max_bytes))
+
+
+def statistics() -> Statistics:
+    """What all arenas of this process hold now."""
+    return _statistics(None)
+
+
+def fits(size: int) -> int:
+    """How many more secrets of `size` bytes the default arena can hold now, before a limit is reached.
+
+    It makes the default arena, so that configure() comes too late after it. Raises SizeError for a size below 1.
+    """
+    return binding.fits(None, _size(size), _lockable())
+
+
+def purge() -> int:
+    """Wipe every secret of this process now, whoever holds it.
+
+    Returns the number of views still open: their secrets open no new view, and are wiped when the last is released.
+    """
+    return binding.purge()

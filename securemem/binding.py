@@ -1,0 +1,193 @@
+"""The one module that touches the compiled code: it loads it, and turns its status codes into exceptions.
+
+The shared object holds two modules: `_core`, made by cffi, for what concerns arenas, and `_types`, for the objects
+whose buffers hold secrets.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import sys
+import warnings
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from securemem import _core, exceptions
+from securemem.memory_map import status_kib
+from securemem.protection import read_protection
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from securemem._types import ArenaHandle, Reveal, SecureBytes
+
+_ffi: Any = _core.ffi
+_lib: Any = _core.lib
+
+
+def _load_types() -> ModuleType:
+    name = "securemem._types"
+    loader = ExtensionFileLoader(name, _core.__file__)
+    spec = spec_from_file_location(name, _core.__file__, loader=loader)
+    if spec is None:
+        raise ImportError(f"{name} cannot be loaded from {_core.__file__}")
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    sys.modules[name] = module
+    return module
+
+
+def lock_limit() -> int | None:
+    """RLIMIT_MEMLOCK in bytes, the soft limit; None where this process may lock more (CAP_IPC_LOCK, by trial)."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    return None if soft == resource.RLIM_INFINITY or _lib.sm_lock_is_unlimited() else soft
+
+
+def locked_by_process() -> int:
+    """Bytes that the whole process has locked now (VmLck)."""
+    return status_kib("VmLck") * 1024
+
+
+_MESSAGES: dict[int, tuple[type[exceptions.SecureMemError], str]] = {
+    _lib.SM_BAD_SIZE: (
+        exceptions.SizeError,
+        "a secret has at least one byte and fits into memory: give a size, source or slice of one byte or more",
+    ),
+    _lib.SM_FORKED: (
+        exceptions.ForkedError,
+        "this was made before a fork and its memory stayed in the parent process: make new secrets and arenas in "
+        "the child",
+    ),
+    _lib.SM_WIPED: (exceptions.WipedError, "the secret was wiped: it cannot be used any more"),
+    _lib.SM_EXPORTED: (
+        exceptions.ExportedError,
+        "a view of the secret is still open: release every memoryview of it, and every slice of those",
+    ),
+    _lib.SM_FROZEN: (exceptions.FrozenError, "the secret is frozen: only read-only views can be opened"),
+    _lib.SM_CLOSED: (exceptions.ArenaClosedError, "the arena is closed: make secrets in another one"),
+    _lib.SM_FULL: (
+        exceptions.ArenaFullError,
+        "the arena's max_bytes is reached: wipe secrets that are no longer needed, or make an arena with more",
+    ),
+    _lib.SM_CONFIGURED: (
+        exceptions.ConfigurationError,
+        "the default arena is in use already: call configure() before the first secret is made, or make an Arena",
+    ),
+    _lib.SM_BAD_SOURCE: (
+        exceptions.SourceError,
+        "the buffer must be contiguous, and writable where take() is to wipe it: use copy_of() for a read-only one, "
+        "or copy it into a bytearray first",
+    ),
+}
+_REFUSALS: dict[int, tuple[type[exceptions.SystemRefusalError], str]] = {
+    _lib.SM_LOCK_FAILED: (exceptions.LockError, "the kernel could not lock the memory; free some and try again"),
+    _lib.SM_REFUSED: (exceptions.ProtectionError, "the kernel refused a required protection"),
+    _lib.SM_NO_RANDOM: (exceptions.RandomError, "the kernel gave no random bytes"),
+    _lib.SM_NO_BACKEND: (
+        exceptions.BackendUnavailableError,
+        "memfd_secret is not available: it needs Linux 5.14 with CONFIG_SECRETMEM, and secretmem.enable=1 on the "
+        'kernel\'s command line before 6.5; use backend="mlock"',
+    ),
+}
+
+
+def raise_status(status: int) -> NoReturn:
+    """Raise the exception for a status of the core, with what the kernel said in this thread."""
+    if status in _MESSAGES:
+        kind, message = _MESSAGES[status]
+        raise kind(message)
+    failure = _lib.sm_failure_get()
+    call = _ffi.string(failure.call).decode() if failure.call != _ffi.NULL else "a system call"
+    if status == _lib.SM_LOCK_LIMIT:
+        soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        raise exceptions.LockLimitError(soft, locked_by_process(), failure.wanted)
+    if status == _lib.SM_NO_MEMORY:
+        raise exceptions.OutOfMemoryError(
+            f"no memory for the secret ({call}, {failure.wanted} bytes: {os.strerror(failure.error)}): free some, or "
+            "raise RLIMIT_AS, the cgroup's memory.max or vm.max_map_count, whichever bounds this process"
+        )
+    refusal, message = _REFUSALS[status]
+    raise refusal(failure.error, f"{message} ({call}: {errno.errorcode.get(failure.error, failure.error)})")
+
+
+def warn_unlocked() -> None:
+    """Warn that an arena's memory is not locked."""
+    warnings.warn(
+        "secrets of this arena are not locked into RAM and may be swapped out: the kernel refused, and the arena was "
+        'made with lock="warn"',
+        exceptions.LockWarning,
+        stacklevel=2,
+    )
+
+
+_types = _load_types()
+_types.install(raise_status, warn_unlocked, read_protection)
+
+if not TYPE_CHECKING:
+    SecureBytes = _types.SecureBytes
+    ArenaHandle = _types.ArenaHandle
+    Reveal = _types.Reveal
+
+
+def check(status: int) -> None:
+    """Raise unless the status is SM_OK."""
+    if status != _lib.SM_OK:
+        raise_status(status)
+
+
+AT_REST: dict[str, int] = {"closed": _lib.SM_AT_REST_CLOSED, "open": _lib.SM_AT_REST_OPEN}
+LOCK: dict[str, int] = {"require": _lib.SM_LOCK_REQUIRE, "warn": _lib.SM_LOCK_WARN}
+BACKEND: dict[str, int] = {"mlock": _lib.SM_BACKEND_MLOCK, "memfd_secret": _lib.SM_BACKEND_MEMFD_SECRET}
+
+
+def _pointer(handle: ArenaHandle | None) -> Any:
+    if handle is None:
+        return _ffi.NULL
+    if handle._address == 0:  # noqa: SLF001 - the handle's private face is for this module
+        raise TypeError("this Arena was never initialised: call Arena.__init__")
+    return _ffi.cast("sm_arena *", handle._address)  # noqa: SLF001 - the same
+
+
+def configure(at_rest: int, lock: int, backend: int, max_bytes: int) -> None:
+    """Set the policy of the default arena; ConfigurationError once it exists."""
+    policy = {"at_rest": at_rest, "lock": lock, "backend": backend, "max_bytes": max_bytes}
+    check(_lib.sm_arena_configure(_ffi.new("struct sm_policy *", policy)))
+
+
+def close(handle: ArenaHandle) -> int:
+    """Wipe an arena's secrets and refuse new ones; the number of views whose release is waited for."""
+    waiting = _ffi.new("size_t *")
+    check(_lib.sm_arena_close(_pointer(handle), waiting))
+    return int(waiting[0])
+
+
+def statistics(handle: ArenaHandle | None) -> dict[str, int]:
+    """The struct sm_statistics of one arena, or of all."""
+    out = _ffi.new("struct sm_statistics *")
+    check(_lib.sm_arena_statistics(_pointer(handle), out))
+    return {name: int(getattr(out, name)) for name, _ in _ffi.typeof("struct sm_statistics").fields}
+
+
+def fits(handle: ArenaHandle | None, size: int, lockable: int) -> int:
+    """How many more secrets of a size fit if that many more bytes may be locked."""
+    arena = _pointer(handle)
+    if handle is None:
+        default = _ffi.new("sm_arena **")
+        check(_lib.sm_arena_default(default))
+        arena = default[0]
+    out = _ffi.new("size_t *")
+    check(_lib.sm_arena_fits(arena, out, size, lockable))
+    return int(out[0])
+
+
+def purge() -> int:
+    """Wipe every secret of the process; the number of views whose release is waited for."""
+    return int(_lib.sm_secret_purge())
+
+
+def scrub(depth: int = 64 * 1024) -> int:
+    """Clear vector registers and up to depth bytes of this thread's dead stack; the bytes cleared."""
+    return int(_lib.sm_scrub(depth))

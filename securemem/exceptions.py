@@ -1,0 +1,151 @@
+"""Every exception and warning that securemem raises on purpose.
+
+::
+
+    SecureMemError
+    ├── ForkedError (RuntimeError)            made before a fork, used in the child
+    ├── WipedError (ValueError)               used after it was wiped
+    ├── ExportedError (BufferError)           a view is still open
+    ├── FrozenError (BufferError)             writable view of a frozen secret
+    ├── SizeError (ValueError)                a size that no secret can have
+    ├── SourceError (BufferError)             a source buffer that cannot be read in place, or not wiped
+    ├── PolicyError (ValueError)              an arena policy that does not exist
+    ├── ConfigurationError (RuntimeError)     configure() after the first use
+    ├── ArenaClosedError (ValueError)         a secret asked of a closed arena
+    ├── SystemRefusalError (OSError)          the kernel refused; errno says how
+    │   ├── LockError                         ... to lock
+    │   ├── ProtectionError                   ... another required protection
+    │   ├── RandomError                       ... random bytes
+    │   └── BackendUnavailableError           ... a kind of memory
+    └── CapacityError (MemoryError)           no room
+        ├── ArenaFullError                    ... under the arena's max_bytes
+        ├── LockLimitError                    ... under RLIMIT_MEMLOCK
+        └── OutOfMemoryError                  ... in memory or address space
+
+    LockWarning (RuntimeWarning)              lock="warn", and the kernel would not lock
+
+A wrong type is Python's own TypeError. No message holds a byte of a secret.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArenaClosedError",
+    "ArenaFullError",
+    "BackendUnavailableError",
+    "CapacityError",
+    "ConfigurationError",
+    "ExportedError",
+    "ForkedError",
+    "FrozenError",
+    "LockError",
+    "LockLimitError",
+    "LockWarning",
+    "OutOfMemoryError",
+    "PolicyError",
+    "ProtectionError",
+    "RandomError",
+    "SecureMemError",
+    "SizeError",
+    "SourceError",
+    "SystemRefusalError",
+    "WipedError",
+]
+
+
+class SecureMemError(Exception):
+    """The base of every exception of securemem."""
+
+
+class ForkedError(SecureMemError, RuntimeError):
+    """A secret or arena of the parent process was used in a forked child, where its memory does not exist."""
+
+
+class WipedError(SecureMemError, ValueError):
+    """A secret was used after it was wiped, or after its wiping was asked for."""
+
+
+class ExportedError(SecureMemError, BufferError):
+    """A view of the secret is still open: release every memoryview and slice of it first."""
+
+
+class FrozenError(SecureMemError, BufferError):
+    """A writable view was asked of a frozen secret."""
+
+
+class SizeError(SecureMemError, ValueError):
+    """A size that no secret can have: zero, negative, or more than can be mapped."""
+
+
+class SourceError(SecureMemError, BufferError):
+    """A source buffer is not contiguous, or is read-only where it is to be wiped."""
+
+
+class PolicyError(SecureMemError, ValueError):
+    """An arena policy that does not exist, or a bound that no page fits in."""
+
+
+class ConfigurationError(SecureMemError, RuntimeError):
+    """The default arena was to be configured after its first use."""
+
+
+class ArenaClosedError(SecureMemError, ValueError):
+    """A secret was asked of an arena that is closed."""
+
+
+class SystemRefusalError(SecureMemError, OSError):
+    """The kernel refused a system call; `errno` and `strerror` say how."""
+
+
+class LockError(SystemRefusalError):
+    """The kernel refused to lock memory for another reason than the limit."""
+
+
+class ProtectionError(SystemRefusalError):
+    """The kernel refused a protection that is required."""
+
+
+class RandomError(SystemRefusalError):
+    """The kernel gave no random bytes."""
+
+
+class BackendUnavailableError(SystemRefusalError):
+    """The kernel lacks this kind of memory, or has it disabled."""
+
+
+class CapacityError(SecureMemError, MemoryError):
+    """There is no room for the secret; those that exist are untouched."""
+
+
+class ArenaFullError(CapacityError):
+    """The arena's own `max_bytes` is reached."""
+
+
+class OutOfMemoryError(CapacityError):
+    """The process has no memory or address space left, or too many mappings."""
+
+
+class LockLimitError(CapacityError):
+    """RLIMIT_MEMLOCK is reached.
+
+    Attributes, in bytes: `limit` (the soft limit), `used` (locked by the whole process), `wanted` (asked for now).
+    """
+
+    def __init__(self, limit: int, used: int, wanted: int) -> None:
+        """Keep the three figures and say how to raise the limit."""
+        super().__init__(
+            f"cannot lock {wanted} bytes: the process has locked {used} of {limit} bytes (RLIMIT_MEMLOCK). "
+            "Raise the limit: `ulimit -l KIB` in the shell, LimitMEMLOCK= in a systemd unit, "
+            "--ulimit memlock=BYTES for a container; or wipe secrets no longer needed"
+        )
+        self.limit = limit
+        self.used = used
+        self.wanted = wanted
+
+    def __reduce__(self) -> tuple[type[LockLimitError], tuple[int, int, int]]:
+        """Pickle by the three figures, which are the arguments."""
+        return type(self), (self.limit, self.used, self.wanted)
+
+
+class LockWarning(RuntimeWarning):
+    """Secrets of an arena with lock="warn" are in memory that is not locked, and may be swapped out."""

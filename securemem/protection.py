@@ -1,0 +1,78 @@
+"""How the kernel protects a secret's memory, read back from the kernel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from securemem.memory_map import Mapping, mappings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What holds now for the pages of one secret, by /proc/self/smaps and not by what was asked for.
+
+    locked: they stay in RAM and are not swapped out (VmFlags `lo`).
+    dump_excluded: they are left out of core dumps (`dd`).
+    fork_policy: "excluded" (`dc`: a child does not have them), "zeroed" (`wf`) or "inherited".
+    backend: "mlock" or "memfd_secret".
+    guarded: no access is possible just below and just above their run.
+    closed: nobody has a window open on them, and they are without access.
+    mergeable: the kernel may merge them with equal pages (KSM, `mg`).
+    huge_pages: the kernel may hold them in a huge page.
+    failed_close: the kernel refused to close them after a window, and has not yet done so.
+    """
+
+    locked: bool
+    dump_excluded: bool
+    fork_policy: Literal["excluded", "zeroed", "inherited"]
+    backend: Literal["mlock", "memfd_secret"]
+    guarded: bool
+    closed: bool
+    mergeable: bool
+    huge_pages: bool
+    failed_close: bool
+
+
+BACKENDS: tuple[Literal["mlock", "memfd_secret"], ...] = ("mlock", "memfd_secret")
+
+
+def _fork_policy(flags: frozenset[str]) -> Literal["excluded", "zeroed", "inherited"]:
+    if "dc" in flags:
+        return "excluded"
+    return "zeroed" if "wf" in flags else "inherited"
+
+
+def _covering(every: Sequence[Mapping], start: int, end: int) -> list[Mapping]:
+    return [one for one in every if one.start < end and one.end > start]
+
+
+def read_protection(  # noqa: PLR0913, PLR0917 - the fields of struct sm_location, in its order
+    pages: int,
+    length: int,
+    guard_before: int,
+    guard_after: int,
+    backend: int,
+    stuck: bool,
+    /,  # noqa: FBT001 - the same
+) -> Protection:
+    """Read the protection of a secret's pages back from the kernel; called by `SecureBytes.protection`."""
+    every = list(mappings())
+    here = _covering(every, pages, pages + length)
+    guards = _covering(every, guard_before, guard_before + 1) + _covering(every, guard_after, guard_after + 1)
+    common = frozenset.intersection(*(one.flags for one in here)) if here else frozenset()
+    some = frozenset.union(*(one.flags for one in here)) if here else frozenset()
+    return Protection(
+        locked="lo" in common,
+        dump_excluded="dd" in common,
+        fork_policy=_fork_policy(common),
+        backend=BACKENDS[backend],
+        guarded=len(guards) == 2 and not any(one.accessible for one in guards),  # noqa: PLR2004 - below and above
+        closed=not any(one.accessible for one in here),
+        mergeable="mg" in some,
+        huge_pages=any(one.sizes.get("THPeligible", 0) or one.sizes.get("AnonHugePages", 0) for one in here),
+        failed_close=stuck,
+    )
