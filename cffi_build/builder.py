@@ -15,11 +15,13 @@ MACHINE = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64":
 # setuptools wants paths relative to the folder that holds setup.py.
 ROOT = HERE.parent
 
-CORE = [*sorted((HERE / "core").glob("[!r]*.c")), HERE / "core" / f"registers_{MACHINE[platform.machine().lower()]}.c"]
+PER_MACHINE = set((HERE / "core").glob("registers_*.c"))
+CORE = sorted(set((HERE / "core").glob("*.c")) - PER_MACHINE)
+CORE += [HERE / "core" / f"registers_{MACHINE[platform.machine().lower()]}.c"]
 TYPES = sorted((HERE / "types").glob("*.c"))
 HEADERS = [*sorted(HERE.glob("*/*.h")), HERE / "core.cdef.h"]
 
-WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes"]
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Werror=implicit-function-declaration"]
 HARDENING = ["-O2", "-std=c11", "-D_GNU_SOURCE", "-fvisibility=hidden", "-fstack-protector-strong"]
 HARDENING += ["-U_FORTIFY_SOURCE", "-D_FORTIFY_SOURCE=3"]
 # Not every compiler has these: each is tried.

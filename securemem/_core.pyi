@@ -1,6 +1,5 @@
 # The first module of the compiled object, made by cffi; only binding.py imports it.
 from typing import Any
 
-__file__: str
 ffi: Any  # cffi's own types are not typed
 lib: Any

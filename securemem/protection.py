@@ -56,8 +56,8 @@ def read_protection(  # noqa: PLR0913, PLR0917 - the fields of struct sm_locatio
     guard_before: int,
     guard_after: int,
     backend: int,
-    stuck: bool,
-    /,  # noqa: FBT001 - the same
+    stuck: bool,  # noqa: FBT001 - the same
+    /,
 ) -> Protection:
     """Read the protection of a secret's pages back from the kernel; called by `SecureBytes.protection`."""
     every = list(mappings())

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from securemem.binding import Reveal, SecureBytes
+from typing import TYPE_CHECKING
+
+from securemem import binding
 from securemem.protection import Protection
+
+if TYPE_CHECKING:
+    from securemem._types import Reveal, SecureBytes
+else:
+    Reveal, SecureBytes = binding.Reveal, binding.SecureBytes
 
 __all__ = ["Protection", "Reveal", "SecureBytes"]

@@ -13,9 +13,6 @@
 #include "arena.h"
 
 #include <stdint.h>
-#include <stdlib.h>
-
-#include "process.h"
 
 #define MAX_RUN_PAGES 64
 #define SHARE_OF_MAPPINGS 4 /* a quarter */
@@ -24,19 +21,10 @@
 /* Chosen so that slots and canaries leave little of a 4 KiB page over. */
 static const uint16_t slot_sizes[SM_SIZE_CLASSES] = {16, 32, 48, 64, 96, 128, 192, 256, 384, 576, 808, 1352, 2040, SM_SLAB_MAX};
 
-static struct sm_arena *arenas;
-static struct sm_arena *default_arena;
-static struct sm_policy default_policy = {SM_AT_REST_CLOSED, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
-static size_t mappings; /* of all arenas */
-
 int sm_arena_class_of(size_t length) {
     int i = 0;
     while (slot_sizes[i] < length) i++;
     return i;
-}
-
-const sm_arena *sm_arena_first(void) {
-    return arenas;
 }
 
 size_t sm_arena_slot_size(int size_class) {
@@ -72,7 +60,6 @@ static void adopt(sm_arena *arena, struct sm_slab *slab) {
     if (layout->locked) arena->counts.locked_bytes += sm_pages_bytes(layout);
     else arena->unlocked = true;
     arena->counts.mappings += sm_pages_mappings(layout);
-    mappings += sm_pages_mappings(layout);
 }
 
 static void drop(struct sm_slab *slab) {
@@ -85,7 +72,6 @@ static void drop(struct sm_slab *slab) {
     arena->counts.page_bytes -= sm_pages_bytes(layout);
     if (layout->locked) arena->counts.locked_bytes -= sm_pages_bytes(layout);
     arena->counts.mappings -= sm_pages_mappings(layout);
-    mappings -= sm_pages_mappings(layout);
     sm_slab_destroy(slab);
 }
 
@@ -109,7 +95,7 @@ size_t sm_arena_drop_idle(sm_arena *arena) {
 
 static size_t drop_idle_everywhere(void) {
     size_t dropped = 0;
-    for (sm_arena *arena = arenas; arena != NULL; arena = arena->next) dropped += sm_arena_drop_idle(arena);
+    for (sm_arena *arena = sm_arena_first(); arena != NULL; arena = arena->next) dropped += sm_arena_drop_idle(arena);
     return dropped;
 }
 
@@ -117,7 +103,9 @@ static bool may_guard_each(const sm_arena *arena, size_t spans) {
     if (arena->policy.at_rest != SM_AT_REST_CLOSED) return false;
     static size_t allowed;
     if (allowed == 0) allowed = sm_os_max_mappings() / SHARE_OF_MAPPINGS;
-    return mappings + 2 * spans + 1 <= allowed;
+    size_t mappings = 2 * spans + 1;
+    for (const sm_arena *each = sm_arena_first(); each != NULL; each = each->next) mappings += each->counts.mappings;
+    return mappings <= allowed;
 }
 
 /* A slab of up to *spans spans, fewer where a limit asks for it. */
@@ -226,16 +214,6 @@ static void keep_or_drop_large(struct sm_slab *slab) {
     arena->cached_bytes += length;
 }
 
-/* Frees the arena once neither its handle nor a secret needs it. */
-static void free_if_unused(sm_arena *arena) {
-    if (arena->held || arena->taken > 0) return;
-    sm_arena_drop_idle(arena);
-    struct sm_arena **link = &arenas;
-    while (*link != arena) link = &(*link)->next;
-    *link = arena->next;
-    free(arena);
-}
-
 void sm_arena_give_back(struct sm_slot *slot) {
     struct sm_slab *slab = slot->slab;
     sm_arena *arena = slab->arena;
@@ -244,7 +222,7 @@ void sm_arena_give_back(struct sm_slot *slot) {
     sm_slab_push(slab, slot);
     if (slab->size_class < 0) keep_or_drop_large(slab);
     else keep_or_drop_small(slab, was_full);
-    free_if_unused(arena);
+    sm_arena_free_if_unused(arena);
 }
 
 void sm_arena_visit(sm_arena *arena, void (*visit)(struct sm_slot *slot, void *context), void *context) {
@@ -261,77 +239,5 @@ void sm_arena_visit(sm_arena *arena, void (*visit)(struct sm_slot *slot, void *c
         }
     }
     arena->held = held;
-    free_if_unused(arena);
-}
-
-void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context) {
-    struct sm_arena *next;
-    for (struct sm_arena *arena = arenas; arena != NULL; arena = next) {
-        next = arena->next;
-        sm_arena_visit(arena, visit, context);
-    }
-}
-
-/* -- arenas -- */
-
-static enum sm_status create(sm_arena **out, const struct sm_policy *policy) {
-    sm_arena *arena = calloc(1, sizeof *arena);
-    if (arena == NULL) return SM_NO_MEMORY;
-    arena->policy = *policy;
-    arena->generation = sm_generation();
-    arena->held = true;
-    for (size_t i = 0; i < SM_SIZE_CLASSES; i++) arena->classes[i].next_pages = 1;
-    arena->next = arenas;
-    arenas = arena;
-    *out = arena;
-    return SM_OK;
-}
-
-enum sm_status sm_arena_create(sm_arena **out, const struct sm_policy *policy) {
-    sm_enter();
-    enum sm_status status = create(out, policy);
-    sm_leave();
-    return status;
-}
-
-enum sm_status sm_arena_default(sm_arena **out) {
-    sm_enter();
-    enum sm_status status = default_arena != NULL ? SM_OK : create(&default_arena, &default_policy);
-    *out = default_arena;
-    sm_leave();
-    return status;
-}
-
-enum sm_status sm_arena_configure(const struct sm_policy *policy) {
-    sm_enter();
-    enum sm_status status = default_arena == NULL ? SM_OK : SM_CONFIGURED;
-    if (status == SM_OK) default_policy = *policy;
-    sm_leave();
-    return status;
-}
-
-void sm_arena_release(sm_arena *arena) {
-    sm_enter();
-    if (arena->generation == sm_generation()) {
-        arena->held = false;
-        free_if_unused(arena);
-    }
-    sm_leave();
-}
-
-bool sm_arena_is_locked(const sm_arena *arena) {
-    return !arena->unlocked;
-}
-
-void sm_arena_abandon_all(void) {
-    for (sm_arena *arena = arenas; arena != NULL; arena = arena->next) {
-        for (struct sm_slab *slab = arena->slabs; slab != NULL; slab = slab->next) {
-            /* Taken already: then by a mapping made since the fork, and there is nothing to keep free. */
-            (void)sm_os_reserve_at(slab->pages.region, slab->pages.region_length);
-        }
-    }
-    arenas = NULL;
-    default_arena = NULL;
-    mappings = 0;
-    sm_windows_forget_all();
+    sm_arena_free_if_unused(arena);
 }

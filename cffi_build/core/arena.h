@@ -1,4 +1,5 @@
-/* arena.h: where slots come from and go back to; all under the core's mutex. */
+/* arena.h: where slots come from and go back to (arena.c), and the list of all
+ * arenas (registry.c); all under the core's mutex. */
 #ifndef SM_ARENA_H
 #define SM_ARENA_H
 
@@ -36,7 +37,9 @@ void sm_arena_visit(sm_arena *arena, void (*visit)(struct sm_slot *slot, void *c
 /* The same for every arena of this process. */
 void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context);
 
-const sm_arena *sm_arena_first(void); /* the rest by next */
+sm_arena *sm_arena_first(void); /* the rest by next */
+/* Frees it once neither its handle nor a secret needs it. */
+void sm_arena_free_if_unused(sm_arena *arena);
 size_t sm_arena_slot_size(int size_class);
 int sm_arena_class_of(size_t length);
 /* Gives back to the kernel what is kept for later; bytes of pages. */

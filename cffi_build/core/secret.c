@@ -19,12 +19,11 @@ static bool is_foreign(const struct sm_slot *slot) {
     return slot->slab->arena->generation != sm_generation();
 }
 
-static size_t views(const struct sm_slot *slot) {
+size_t sm_secret_views(const struct sm_slot *slot) {
     return (size_t)slot->readers + slot->writers;
 }
 
-/* Takes the core's mutex for a slot; SM_FORKED, and no mutex, in a child. */
-static enum sm_status enter_for(const struct sm_slot *slot) {
+enum sm_status sm_secret_enter(const struct sm_slot *slot) {
     sm_enter();
     sm_slot_check(slot);
     if (!is_foreign(slot)) return SM_OK;
@@ -52,7 +51,7 @@ static bool clear(struct sm_slot *slot) {
     return true;
 }
 
-static bool wipe_now(struct sm_slot *slot) {
+bool sm_secret_wipe_now(struct sm_slot *slot) {
     bool was_pending = slot->state == SM_SLOT_PENDING;
     if (!clear(slot)) {
         slot->state = SM_SLOT_PENDING;
@@ -68,7 +67,7 @@ static bool wipe_now(struct sm_slot *slot) {
 
 static void retry_one(struct sm_slot *slot, void *context) {
     (void)context;
-    if (slot->state == SM_SLOT_PENDING && wipe_now(slot) && slot->abandoned) sm_arena_give_back(slot);
+    if (slot->state == SM_SLOT_PENDING && sm_secret_wipe_now(slot) && slot->abandoned) sm_arena_give_back(slot);
 }
 
 void sm_secret_retry_pending(void) {
@@ -96,7 +95,7 @@ enum sm_status sm_secret_take(sm_slot **out, sm_arena *arena, size_t length) {
 }
 
 enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable) {
-    enum sm_status status = enter_for(slot);
+    enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
     if (slot->state != SM_SLOT_LIVE) {
         status = SM_WIPED;
@@ -115,19 +114,19 @@ enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable) {
 }
 
 void sm_secret_close(sm_slot *slot, bool writable) {
-    if (enter_for(slot) != SM_OK) return;
+    if (sm_secret_enter(slot) != SM_OK) return;
     uint32_t *count = writable ? &slot->writers : &slot->readers;
     if (*count == 0) sm_os_abort("a view was closed that is not open");
     if (writable) sm_slot_check_edges(slot);
     (*count)--;
     slot->slab->arena->counts.open_windows--;
-    if (slot->state == SM_SLOT_DOOMED && views(slot) == 0) wipe_now(slot);
+    if (slot->state == SM_SLOT_DOOMED && sm_secret_views(slot) == 0) sm_secret_wipe_now(slot);
     sm_window_close(sm_slot_window(slot), writable);
     sm_leave();
 }
 
 enum sm_status sm_secret_freeze(sm_slot *slot) {
-    enum sm_status status = enter_for(slot);
+    enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
     struct sm_window *window = sm_slot_window(slot);
     if (slot->state != SM_SLOT_LIVE) {
@@ -148,13 +147,13 @@ enum sm_status sm_secret_freeze(sm_slot *slot) {
 }
 
 enum sm_status sm_secret_wipe(sm_slot *slot) {
-    enum sm_status status = enter_for(slot);
+    enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
     if (slot->state == SM_SLOT_FREE) sm_os_abort("a secret was wiped after its return");
-    if (views(slot) > 0) {
+    if (sm_secret_views(slot) > 0) {
         slot->state = SM_SLOT_DOOMED;
         status = SM_EXPORTED;
-    } else if (slot->state != SM_SLOT_WIPED && !wipe_now(slot)) {
+    } else if (slot->state != SM_SLOT_WIPED && !sm_secret_wipe_now(slot)) {
         status = SM_REFUSED;
     }
     sm_leave();
@@ -162,18 +161,18 @@ enum sm_status sm_secret_wipe(sm_slot *slot) {
 }
 
 void sm_secret_return(sm_slot *slot) {
-    if (enter_for(slot) != SM_OK) return;
+    if (sm_secret_enter(slot) != SM_OK) return;
     if (slot->state == SM_SLOT_FREE) sm_os_abort("a secret was returned twice");
-    if (views(slot) > 0) sm_os_abort("a secret was returned while a view of it is open");
+    if (sm_secret_views(slot) > 0) sm_os_abort("a secret was returned while a view of it is open");
     sm_secret_retry_pending();
-    if (slot->state == SM_SLOT_LIVE) wipe_now(slot);
+    if (slot->state == SM_SLOT_LIVE) sm_secret_wipe_now(slot);
     if (slot->state == SM_SLOT_WIPED) sm_arena_give_back(slot);
     else slot->abandoned = true;
     sm_leave();
 }
 
 enum sm_status sm_secret_state(sm_slot *slot) {
-    enum sm_status status = enter_for(slot);
+    enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
     if (slot->state != SM_SLOT_LIVE) status = SM_WIPED;
     sm_leave();
@@ -181,7 +180,7 @@ enum sm_status sm_secret_state(sm_slot *slot) {
 }
 
 enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out) {
-    enum sm_status status = enter_for(slot);
+    enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
     sm_windows_retry();
     const struct sm_window *window = sm_slot_window(slot);
@@ -197,66 +196,4 @@ enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out) {
 
 sm_arena *sm_secret_arena(const sm_slot *slot) {
     return slot->slab->arena;
-}
-
-/* -- all of them -- */
-
-/* Holds one page's window open while its secrets are wiped one by one. */
-struct sweep {
-    struct sm_window *held;
-    size_t waiting;
-};
-
-static void hold(struct sweep *sweep, struct sm_window *window) {
-    if (sweep->held == window) return;
-    if (sweep->held != NULL) sm_window_close(sweep->held, true);
-    sweep->held = window != NULL && sm_window_open(window, true) == 0 ? window : NULL;
-}
-
-static void purge_one(struct sm_slot *slot, void *context) {
-    struct sweep *sweep = context;
-    if (slot->state == SM_SLOT_WIPED) return;
-    if (views(slot) > 0) {
-        slot->state = SM_SLOT_DOOMED;
-        sweep->waiting += views(slot);
-        return;
-    }
-    hold(sweep, sm_slot_window(slot));
-    wipe_now(slot);
-}
-
-size_t sm_secret_purge(void) {
-    struct sweep sweep = {0};
-    sm_enter();
-    sm_arena_visit_all(purge_one, &sweep);
-    hold(&sweep, NULL);
-    sm_leave();
-    return sweep.waiting;
-}
-
-enum sm_status sm_arena_close(sm_arena *arena, size_t *waiting) {
-    struct sweep sweep = {0};
-    sm_enter();
-    bool ours = arena->generation == sm_generation();
-    if (ours) {
-        arena->closed = true;
-        sm_arena_visit(arena, purge_one, &sweep);
-        hold(&sweep, NULL);
-        sm_arena_drop_idle(arena);
-    }
-    sm_leave();
-    *waiting = sweep.waiting;
-    return ours ? SM_OK : SM_FORKED;
-}
-
-static void wipe_at_exit(struct sm_slot *slot, void *context) {
-    if (slot->state == SM_SLOT_WIPED) return;
-    hold(context, sm_slot_window(slot));
-    wipe_now(slot);
-}
-
-void sm_secret_wipe_all(void) {
-    struct sweep sweep = {0};
-    sm_arena_visit_all(wipe_at_exit, &sweep);
-    hold(&sweep, NULL);
 }

@@ -108,7 +108,7 @@ enum sm_status sm_start(void);
 void sm_stop(void); /* wipes all, views open or not: for exit only */
 const struct sm_failure *sm_failure_get(void);
 
-/* arena.c */
+/* registry.c, purge.c (close), statistics.c */
 enum sm_status sm_arena_create(sm_arena **out, const struct sm_policy *policy);
 enum sm_status sm_arena_default(sm_arena **out);
 enum sm_status sm_arena_configure(const struct sm_policy *policy);
@@ -123,7 +123,7 @@ bool sm_arena_is_locked(const sm_arena *arena); /* false once lock="warn" went w
 enum sm_status sm_secret_take(sm_slot **out, sm_arena *arena, size_t length);
 enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable);
 void sm_secret_close(sm_slot *slot, bool writable);
-/* Constant-time, in one step: for secrets of up to a page. */
+/* In constant time for a length; lengths that differ are not equal. */
 enum sm_status sm_secret_equal(sm_slot *slot, bool *equal, const uint8_t *other, size_t length);
 enum sm_status sm_secret_equal_secret(sm_slot *slot, bool *equal, sm_slot *other);
 enum sm_status sm_secret_freeze(sm_slot *slot);

@@ -100,7 +100,7 @@ static Secret *from_view(sm_arena *arena, const Py_buffer *view) {
     return self;
 }
 
-static bool get_source(PyObject *source, Py_buffer *view, bool writable) {
+bool secret_get_source(PyObject *source, Py_buffer *view, bool writable) {
     if (!PyObject_CheckBuffer(source)) {
         PyErr_Format(PyExc_TypeError,
                      "a secret is made from a bytes-like object, not from %R: encode text first, into a bytearray if "
@@ -122,7 +122,7 @@ PyObject *secret_copy_of(PyObject *type, PyObject *const *args, Py_ssize_t count
     sm_arena *arena;
     Py_buffer view;
     if (!parse(&source, &arena, args, count, names, "source")) return NULL;
-    if (!get_source(source, &view, false)) return NULL;
+    if (!secret_get_source(source, &view, false)) return NULL;
     Secret *self = from_view(arena, &view);
     PyBuffer_Release(&view);
     return (PyObject *)self;
@@ -134,7 +134,7 @@ PyObject *secret_take(PyObject *type, PyObject *const *args, Py_ssize_t count, P
     sm_arena *arena;
     Py_buffer view;
     if (!parse(&source, &arena, args, count, names, "source")) return NULL;
-    if (!get_source(source, &view, true)) return NULL;
+    if (!secret_get_source(source, &view, true)) return NULL;
     Secret *self = from_view(arena, &view);
     if (self != NULL) sm_wipe(view.buf, (size_t)view.len);
     PyBuffer_Release(&view);

@@ -5,7 +5,6 @@
  * and bytes() are refused.
  */
 #include "types.h"
-#include "wipe.h"
 
 static const char doc[] =
     "A secret of fixed length in locked, undumpable, wiped-on-release memory.\n\n"
@@ -69,38 +68,27 @@ static void release_buffer(Secret *self, Py_buffer *view) {
 
 /* -- comparison -- */
 
-static int equal_secrets(Secret *self, Secret *other) {
-    const uint8_t *mine = secret_open(self, false);
-    if (mine == NULL) return -1;
-    const uint8_t *theirs = secret_open(other, false);
-    int result = -1;
-    if (theirs != NULL) {
-        result = self->length == other->length && sm_equal(mine, theirs, (size_t)self->length);
-        sm_secret_close(other->slot, false);
+/* Of secret and secret, or of secret and any other buffer; -1: raised. */
+static int equal_objects(Secret *self, PyObject *other) {
+    bool equal = false;
+    enum sm_status status = SM_WIPED;
+    if (Py_TYPE(other) == Secret_Type) {
+        sm_slot *slot = ((Secret *)other)->slot;
+        if (self->slot != NULL && slot != NULL) status = sm_secret_equal_secret(self->slot, &equal, slot);
+    } else {
+        Py_buffer view;
+        if (!secret_get_source(other, &view, false)) return -1;
+        if (self->slot != NULL) status = sm_secret_equal(self->slot, &equal, view.buf, (size_t)view.len);
+        PyBuffer_Release(&view);
     }
-    sm_secret_close(self->slot, false);
-    return result;
-}
-
-static int equal_buffer(Secret *self, PyObject *other) {
-    Py_buffer view;
-    if (PyObject_GetBuffer(other, &view, PyBUF_SIMPLE) != 0) return -1;
-    int result = -1;
-    const uint8_t *mine = secret_open(self, false);
-    if (mine != NULL) {
-        result = self->length == view.len && sm_equal(mine, view.buf, (size_t)self->length);
-        sm_secret_close(self->slot, false);
-    }
-    PyBuffer_Release(&view);
-    return result;
+    if (status == SM_OK) return equal;
+    raise_status(status);
+    return -1;
 }
 
 static PyObject *compare(Secret *self, PyObject *other, int operation) {
-    bool is_secret = Py_TYPE(other) == Secret_Type;
-    if ((operation != Py_EQ && operation != Py_NE) || (!is_secret && !PyObject_CheckBuffer(other))) {
-        Py_RETURN_NOTIMPLEMENTED;
-    }
-    int equal = is_secret ? equal_secrets(self, (Secret *)other) : equal_buffer(self, other);
+    if ((operation != Py_EQ && operation != Py_NE) || !PyObject_CheckBuffer(other)) Py_RETURN_NOTIMPLEMENTED;
+    int equal = equal_objects(self, other);
     if (equal < 0) return NULL;
     return PyBool_FromLong(equal == (operation == Py_EQ));
 }

@@ -50,6 +50,8 @@ PyObject *secret_zeros(PyObject *type, PyObject *const *args, Py_ssize_t count, 
 PyObject *secret_random(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *secret_take(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *secret_copy_of(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
+/* A contiguous view of a source of bytes, writable if it is to be wiped; false: raised. */
+bool secret_get_source(PyObject *source, Py_buffer *view, bool writable);
 PyObject *secret_subscript(PyObject *self, PyObject *key);
 
 /* reveal_type.c, arena_type.c */

@@ -1,0 +1,93 @@
+/* registry.c: the arenas of this process: made, found, released, and left
+ * behind in a fork.
+ */
+#include <stdlib.h>
+
+#include "arena.h"
+#include "process.h"
+
+static struct sm_arena *arenas;
+static struct sm_arena *default_arena;
+static struct sm_policy default_policy = {SM_AT_REST_CLOSED, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
+
+sm_arena *sm_arena_first(void) {
+    return arenas;
+}
+
+void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context) {
+    struct sm_arena *next;
+    for (struct sm_arena *arena = arenas; arena != NULL; arena = next) {
+        next = arena->next; /* giving back the last slot may free the arena */
+        sm_arena_visit(arena, visit, context);
+    }
+}
+
+void sm_arena_free_if_unused(sm_arena *arena) {
+    if (arena->held || arena->taken > 0) return;
+    sm_arena_drop_idle(arena);
+    struct sm_arena **link = &arenas;
+    while (*link != arena) link = &(*link)->next;
+    *link = arena->next;
+    free(arena);
+}
+
+static enum sm_status create(sm_arena **out, const struct sm_policy *policy) {
+    sm_arena *arena = calloc(1, sizeof *arena);
+    if (arena == NULL) return SM_NO_MEMORY;
+    arena->policy = *policy;
+    arena->generation = sm_generation();
+    arena->held = true;
+    for (size_t i = 0; i < SM_SIZE_CLASSES; i++) arena->classes[i].next_pages = 1;
+    arena->next = arenas;
+    arenas = arena;
+    *out = arena;
+    return SM_OK;
+}
+
+enum sm_status sm_arena_create(sm_arena **out, const struct sm_policy *policy) {
+    sm_enter();
+    enum sm_status status = create(out, policy);
+    sm_leave();
+    return status;
+}
+
+enum sm_status sm_arena_default(sm_arena **out) {
+    sm_enter();
+    enum sm_status status = default_arena != NULL ? SM_OK : create(&default_arena, &default_policy);
+    *out = default_arena;
+    sm_leave();
+    return status;
+}
+
+enum sm_status sm_arena_configure(const struct sm_policy *policy) {
+    sm_enter();
+    enum sm_status status = default_arena == NULL ? SM_OK : SM_CONFIGURED;
+    if (status == SM_OK) default_policy = *policy;
+    sm_leave();
+    return status;
+}
+
+void sm_arena_release(sm_arena *arena) {
+    sm_enter();
+    if (arena->generation == sm_generation()) {
+        arena->held = false;
+        sm_arena_free_if_unused(arena);
+    }
+    sm_leave();
+}
+
+bool sm_arena_is_locked(const sm_arena *arena) {
+    return !arena->unlocked;
+}
+
+void sm_arena_abandon_all(void) {
+    for (sm_arena *arena = arenas; arena != NULL; arena = arena->next) {
+        for (struct sm_slab *slab = arena->slabs; slab != NULL; slab = slab->next) {
+            /* Taken already: then by a mapping made since the fork, and there is nothing to keep free. */
+            (void)sm_os_reserve_at(slab->pages.region, slab->pages.region_length);
+        }
+    }
+    arenas = NULL;
+    default_arena = NULL;
+    sm_windows_forget_all();
+}
