@@ -18,7 +18,7 @@ enum sm_status sm_secret_equal(sm_slot *slot, bool *equal, const uint8_t *other,
     if (status != SM_OK) return status;
     status = open_to_read(slot);
     if (status == SM_OK) {
-        *equal = slot->length == length && sm_equal(sm_slot_data(slot), other, length);
+        *equal = slot->length == length && sm_equal(slot->data, other, length);
         sm_window_close(sm_slot_window(slot), false);
     }
     sm_leave();
@@ -33,7 +33,7 @@ enum sm_status sm_secret_equal_secret(sm_slot *slot, bool *equal, sm_slot *other
     if (status == SM_OK) {
         status = open_to_read(other);
         if (status == SM_OK) {
-            *equal = slot->length == other->length && sm_equal(sm_slot_data(slot), sm_slot_data(other), slot->length);
+            *equal = slot->length == other->length && sm_equal(slot->data, other->data, slot->length);
             sm_window_close(sm_slot_window(other), false);
         }
         sm_window_close(sm_slot_window(slot), false);

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-static size_t step(const struct sm_layout *layout) {
+size_t sm_pages_step(const struct sm_layout *layout) {
     return layout->span_length + (layout->guard_each ? sm_os_page_size() : 0);
 }
 
@@ -21,10 +21,6 @@ size_t sm_pages_bytes(const struct sm_layout *layout) {
 
 size_t sm_pages_mappings(const struct sm_layout *layout) {
     return layout->guard_each ? 2 * layout->spans + 1 : 3;
-}
-
-uint8_t *sm_pages_span(const struct sm_pages *pages, size_t index) {
-    return pages->region + sm_os_page_size() + index * step(&pages->layout);
 }
 
 void sm_pages_guards(const struct sm_pages *pages, size_t index, uintptr_t *below, uintptr_t *above) {
@@ -74,11 +70,12 @@ static enum sm_status map_stretches(struct sm_pages *pages) {
 
 enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout) {
     size_t page = sm_os_page_size();
-    struct sm_pages pages = {.layout = *layout};
-    pages.region_length = page + layout->spans * step(layout) + (layout->guard_each ? 0 : page);
+    struct sm_pages pages = {.layout = *layout, .step = sm_pages_step(layout)};
+    pages.region_length = page + layout->spans * pages.step + (layout->guard_each ? 0 : page);
     void *region;
     if (sm_os_reserve(&region, pages.region_length) != 0) return SM_NO_MEMORY;
     pages.region = region;
+    pages.first = pages.region + page;
     enum sm_status status = advise_region(&pages);
     if (status == SM_OK) status = map_stretches(&pages);
     if (status != SM_OK) {

@@ -16,7 +16,9 @@ struct sm_layout {
 struct sm_pages {
     struct sm_layout layout;
     uint8_t *region; /* guards included */
+    uint8_t *first;  /* span */
     size_t region_length;
+    size_t step; /* bytes from one span to the next */
 };
 
 /* Maps, protects and locks; the spans are open for writing and zero. */
@@ -24,9 +26,13 @@ enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout
 /* The pages must have been wiped. */
 void sm_pages_unmap(struct sm_pages *pages);
 
-uint8_t *sm_pages_span(const struct sm_pages *pages, size_t index);
+size_t sm_pages_step(const struct sm_layout *layout);     /* from one span to the next */
 size_t sm_pages_bytes(const struct sm_layout *layout);    /* without guards */
 size_t sm_pages_mappings(const struct sm_layout *layout); /* kernel mappings, at most */
+static inline uint8_t *sm_pages_span(const struct sm_pages *pages, size_t index) {
+    return pages->first + index * pages->step;
+}
+
 /* The guard pages below and above the span's neighbourhood without guards. */
 void sm_pages_guards(const struct sm_pages *pages, size_t index, uintptr_t *below, uintptr_t *above);
 

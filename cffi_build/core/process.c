@@ -15,16 +15,15 @@
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static volatile uint64_t *sentinel;
-static uint64_t newest_generation = 1;
-static uint64_t cookie;
+struct sm_process sm_process = {.generation = 1};
 
 /* The parent's pages are not mapped here.  Their addresses are taken, so that
  * a view opened before the fork faults and never reads another mapping. */
 static void settle_in_child(void) {
     sm_arena_abandon_all();
     sm_secret_forget_pending();
-    newest_generation++;
-    *sentinel = newest_generation;
+    sm_process.generation++;
+    *sentinel = sm_process.generation;
 }
 
 void sm_enter(void) {
@@ -52,14 +51,6 @@ static void after_fork_in_child(void) {
     sm_leave();
 }
 
-uint64_t sm_generation(void) {
-    return newest_generation;
-}
-
-uint64_t sm_cookie(void) {
-    return cookie;
-}
-
 enum sm_status sm_random(uint8_t *out, size_t length) {
     return sm_os_random(out, length) == 0 ? SM_OK : SM_NO_RANDOM;
 }
@@ -73,7 +64,7 @@ enum sm_status sm_start(void) {
     if (sentinel != NULL) return SM_OK;
     size_t page = sm_os_page_size();
     void *address;
-    if (sm_os_random((uint8_t *)&cookie, sizeof cookie) != 0) return SM_NO_RANDOM;
+    if (sm_os_random((uint8_t *)&sm_process.cookie, sizeof sm_process.cookie) != 0) return SM_NO_RANDOM;
     if (sm_os_reserve(&address, page) != 0) return SM_NO_MEMORY;
     if (sm_os_protect(address, page, SM_ACCESS_WRITE) != 0 || sm_os_wipe_on_fork(address, page) != 0) {
         sm_os_unmap(address, page);
@@ -83,7 +74,7 @@ enum sm_status sm_start(void) {
         sm_os_unmap(address, page);
         return SM_NO_MEMORY;
     }
-    *(volatile uint64_t *)address = newest_generation;
+    *(volatile uint64_t *)address = sm_process.generation;
     sentinel = address;
     return SM_OK;
 }

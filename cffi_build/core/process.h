@@ -9,10 +9,18 @@
 void sm_enter(void);
 void sm_leave(void);
 
-/* Grows by one in each forked child; never zero. */
-uint64_t sm_generation(void);
+struct sm_process {
+    uint64_t generation; /* grows by one in each forked child; never zero */
+    uint64_t cookie;     /* random, kept over fork */
+};
+extern struct sm_process sm_process; /* written by process.c only */
 
-/* Differs in each process started, kept over fork. */
-uint64_t sm_cookie(void);
+static inline uint64_t sm_generation(void) {
+    return sm_process.generation;
+}
+
+static inline uint64_t sm_cookie(void) {
+    return sm_process.cookie;
+}
 
 #endif

@@ -39,7 +39,7 @@ static bool clear(struct sm_slot *slot) {
     if (slot->dirty) {
         if (sm_window_open(window, true) != 0) return false;
         sm_slot_check_edges(slot);
-        sm_wipe(sm_slot_data(slot), slot->length);
+        sm_wipe(slot->data, slot->length);
         slot->dirty = false;
         sm_window_close(window, true);
     }
@@ -107,7 +107,7 @@ enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable) {
         (*(writable ? &slot->writers : &slot->readers))++;
         if (writable) slot->dirty = true;
         slot->slab->arena->counts.open_windows++;
-        *data = sm_slot_data(slot);
+        *data = slot->data;
     }
     sm_leave();
     return status;

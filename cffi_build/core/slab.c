@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "process.h"
 #include "wipe.h"
 
 #define CANARY sizeof(uint64_t)
@@ -22,31 +21,12 @@ static uint64_t canary_at(const uint8_t *address) {
     return sm_cookie() ^ (uint64_t)(uintptr_t)address;
 }
 
-static uint32_t seal_of(const struct sm_slot *slot) {
-    uint64_t mixed = (sm_cookie() ^ (uint64_t)(uintptr_t)slot) * 0x9e3779b97f4a7c15u;
-    return (uint32_t)(mixed >> 32);
-}
-
 static bool is_large(const struct sm_slab *slab) {
     return slab->size_class < 0;
 }
 
-size_t sm_slot_span(const struct sm_slot *slot) {
-    return (size_t)(slot - slot->slab->slot) / slot->slab->per_span;
-}
-
-struct sm_window *sm_slot_window(const struct sm_slot *slot) {
-    return &slot->slab->windows[sm_slot_span(slot)];
-}
-
 static uint8_t *slot_start(const struct sm_slab *slab, size_t index) {
     return sm_pages_span(&slab->pages, index / slab->per_span) + index % slab->per_span * (slab->slot_size + CANARY);
-}
-
-uint8_t *sm_slot_data(const struct sm_slot *slot) {
-    const struct sm_slab *slab = slot->slab;
-    if (is_large(slab)) return sm_pages_span(&slab->pages, 0) + slab->pages.layout.span_length - slot->length;
-    return slot_start(slab, (size_t)(slot - slab->slot));
 }
 
 static void write_canary(uint8_t *address) {
@@ -57,8 +37,9 @@ static void write_canary(uint8_t *address) {
 static void format(struct sm_slab *slab) {
     for (size_t i = 0; i < slab->slots; i++) {
         slab->slot[i].slab = slab;
-        slab->slot[i].seal = seal_of(&slab->slot[i]);
-        if (!is_large(slab)) write_canary(slot_start(slab, i) + slab->slot_size);
+        slab->slot[i].seal = sm_slot_seal(&slab->slot[i]);
+        slab->slot[i].data = slot_start(slab, i);
+        if (!is_large(slab)) write_canary(slab->slot[i].data + slab->slot_size);
     }
 }
 
@@ -78,6 +59,7 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
     slab->per_span = per_span;
     slab->slot_size = slot_size;
     slab->size_class = large ? -1 : 0;
+    while ((size_t)1 << slab->step_shift < sm_pages_step(layout)) slab->step_shift++;
     slab->windows = windows;
     format(slab);
     for (size_t i = 0; i < layout->spans; i++) {
@@ -112,6 +94,7 @@ struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length) {
     }
     slot->state = SM_SLOT_LIVE;
     slot->length = length;
+    if (is_large(slab)) slot->data = sm_pages_span(&slab->pages, 0) + slab->pages.layout.span_length - length;
     slot->frozen = false;
     slot->dirty = false;
     slot->abandoned = false;
@@ -126,10 +109,6 @@ void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot) {
     slab->live--;
 }
 
-void sm_slot_check(const struct sm_slot *slot) {
-    if (slot == NULL || slot->seal != seal_of(slot)) sm_os_abort("a pointer that is no secret was passed in");
-}
-
 static void check_canary(const uint8_t *address) {
     uint64_t found;
     memcpy(&found, address, CANARY);
@@ -142,7 +121,7 @@ static void check_slack(const uint8_t *start, size_t length) {
 
 void sm_slot_check_edges(const struct sm_slot *slot) {
     const struct sm_slab *slab = slot->slab;
-    const uint8_t *data = sm_slot_data(slot);
+    const uint8_t *data = slot->data;
     if (!is_large(slab)) {
         check_canary(data + slab->slot_size);
         check_slack(data + slot->length, slab->slot_size - slot->length);

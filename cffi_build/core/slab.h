@@ -3,6 +3,7 @@
 #define SM_SLAB_H
 
 #include "pages.h"
+#include "process.h"
 #include "windows.h"
 
 /* The largest request that shares pages with others. */
@@ -18,6 +19,7 @@ enum sm_slot_state {
 
 struct sm_slot {
     struct sm_slab *slab;
+    uint8_t *data; /* of a large request: set when taken */
     union {
         size_t length;              /* of the secret, in use */
         struct sm_slot *next;       /* free */
@@ -40,6 +42,7 @@ struct sm_slab {
     size_t untouched;       /* slots from this index on were never taken */
     size_t slots;
     size_t per_span;
+    unsigned step_shift;    /* spans are 2^this bytes apart, or there is one alone */
     size_t slot_size;       /* bytes a secret may have; the canary follows */
     size_t live;
     int size_class;         /* of the arena; -1: one large request */
@@ -56,11 +59,25 @@ void sm_slab_destroy(struct sm_slab *slab);
 struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length); /* NULL: full */
 void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot);
 
-struct sm_window *sm_slot_window(const struct sm_slot *slot);
-size_t sm_slot_span(const struct sm_slot *slot);
-uint8_t *sm_slot_data(const struct sm_slot *slot);
+/* Which span of its run the slot lies in. */
+static inline size_t sm_slot_span(const struct sm_slot *slot) {
+    return (size_t)(slot->data - sm_pages_span(&slot->slab->pages, 0)) >> slot->slab->step_shift;
+}
+
+static inline struct sm_window *sm_slot_window(const struct sm_slot *slot) {
+    return &slot->slab->windows[sm_slot_span(slot)];
+}
+
+static inline uint32_t sm_slot_seal(const struct sm_slot *slot) {
+    uint64_t mixed = (sm_cookie() ^ (uint64_t)(uintptr_t)slot) * 0x9e3779b97f4a7c15u;
+    return (uint32_t)(mixed >> 32);
+}
+
 /* Aborts if the pointer is no slot. */
-void sm_slot_check(const struct sm_slot *slot);
+static inline void sm_slot_check(const struct sm_slot *slot) {
+    if (slot == NULL || slot->seal != sm_slot_seal(slot)) sm_os_abort("a pointer that is no secret was passed in");
+}
+
 /* Aborts if a write ran over the secret's end; the window must be open. */
 void sm_slot_check_edges(const struct sm_slot *slot);
 
