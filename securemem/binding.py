@@ -102,8 +102,10 @@ def raise_status(status: int) -> NoReturn:
     failure = _lib.sm_failure_get()
     call = _ffi.string(failure.call).decode() if failure.call != _ffi.NULL else "a system call"
     if status == _lib.SM_LOCK_LIMIT:
-        soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-        raise exceptions.LockLimitError(soft, locked_by_process(), failure.wanted)
+        limit, used = lock_limit(), locked_by_process()
+        if limit is not None and used + failure.wanted > limit:
+            raise exceptions.LockLimitError(limit, used, failure.wanted)
+        status = _lib.SM_LOCK_FAILED  # the kernel says ENOMEM too for frames or mappings that it does not have
     if status == _lib.SM_NO_MEMORY:
         raise exceptions.OutOfMemoryError(
             f"no memory for the secret ({call}, {failure.wanted} bytes: {os.strerror(failure.error)}): free some, or "

@@ -10,7 +10,7 @@
 
 static enum sm_status open_to_read(struct sm_slot *slot) {
     if (slot->state != SM_SLOT_LIVE) return SM_WIPED;
-    return sm_window_open(sm_slot_window(slot), false) == 0 ? SM_OK : SM_REFUSED;
+    return sm_window_open(sm_slot_window(slot), false);
 }
 
 enum sm_status sm_secret_equal(sm_slot *slot, bool *equal, const uint8_t *other, size_t length) {

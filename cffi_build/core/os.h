@@ -42,6 +42,10 @@ size_t sm_os_stack_room(void);
 
 _Noreturn void sm_os_abort(const char *message);
 
+/* What an errno of sm_os_protect or of advice means: ENOMEM is want of memory
+ * or of mappings, anything else a refusal. */
+enum sm_status sm_os_refusal(int error);
+
 /* Notes a failed call for this thread; returns error. */
 int sm_failure_set(const char *call, int error, size_t wanted);
 

@@ -38,6 +38,10 @@ int sm_failure_set(const char *call, int error, size_t wanted) {
     return error;
 }
 
+enum sm_status sm_os_refusal(int error) {
+    return error == ENOMEM ? SM_NO_MEMORY : SM_REFUSED;
+}
+
 static int outcome(int result, const char *call, size_t wanted) {
     return result == 0 ? 0 : sm_failure_set(call, errno, wanted);
 }

@@ -41,19 +41,21 @@ static enum sm_status lock_status(int error) {
 }
 
 static enum sm_status map_stretch(uint8_t *address, size_t length, bool locked) {
-    if (sm_os_protect(address, length, SM_ACCESS_WRITE) != 0) return SM_REFUSED;
+    int error = sm_os_protect(address, length, SM_ACCESS_WRITE);
+    if (error != 0) return sm_os_refusal(error);
     if (!locked) return SM_OK;
-    int error = sm_os_lock(address, length);
+    error = sm_os_lock(address, length);
     return error == 0 ? SM_OK : lock_status(error);
 }
 
 static enum sm_status advise_region(const struct sm_pages *pages) {
     uint8_t *region = pages->region;
     size_t length = pages->region_length;
-    if (sm_os_exclude_from_dumps(region, length) != 0) return SM_REFUSED;
-    if (sm_os_exclude_from_fork(region, length) != 0) return SM_REFUSED;
-    if (sm_os_exclude_from_merging(region, length) != 0) return SM_REFUSED;
-    return sm_os_exclude_from_huge_pages(region, length) == 0 ? SM_OK : SM_REFUSED;
+    int error = sm_os_exclude_from_dumps(region, length);
+    if (error == 0) error = sm_os_exclude_from_fork(region, length);
+    if (error == 0) error = sm_os_exclude_from_merging(region, length);
+    if (error == 0) error = sm_os_exclude_from_huge_pages(region, length);
+    return error == 0 ? SM_OK : sm_os_refusal(error);
 }
 
 /* One stretch per span where guards stand between them, else one for all. */

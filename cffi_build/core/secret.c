@@ -97,13 +97,10 @@ enum sm_status sm_secret_take(sm_slot **out, sm_arena *arena, size_t length) {
 enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable) {
     enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
-    if (slot->state != SM_SLOT_LIVE) {
-        status = SM_WIPED;
-    } else if (slot->frozen && writable) {
-        status = SM_FROZEN;
-    } else if (sm_window_open(sm_slot_window(slot), writable) != 0) {
-        status = SM_REFUSED;
-    } else {
+    if (slot->state != SM_SLOT_LIVE) status = SM_WIPED;
+    else if (slot->frozen && writable) status = SM_FROZEN;
+    else status = sm_window_open(sm_slot_window(slot), writable);
+    if (status == SM_OK) {
         (*(writable ? &slot->writers : &slot->readers))++;
         if (writable) slot->dirty = true;
         slot->slab->arena->counts.open_windows++;

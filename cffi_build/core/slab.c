@@ -67,9 +67,10 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
                                         .length = layout->span_length,
                                         .at_rest = (uint8_t)at_rest,
                                         .access = SM_ACCESS_WRITE};
-        if (sm_window_settle(&windows[i]) != 0) {
+        int error = sm_window_settle(&windows[i]);
+        if (error != 0) {
             sm_slab_destroy(slab);
-            return SM_REFUSED;
+            return sm_os_refusal(error);
         }
     }
     *out = slab;

@@ -25,12 +25,13 @@ int sm_window_settle(struct sm_window *window) {
     return error;
 }
 
-int sm_window_open(struct sm_window *window, bool writable) {
+enum sm_status sm_window_open(struct sm_window *window, bool writable) {
     uint32_t *count = writable ? &window->writers : &window->readers;
     (*count)++;
     int error = sm_window_settle(window);
-    if (error != 0) (*count)--;
-    return error;
+    if (error == 0) return SM_OK;
+    (*count)--;
+    return sm_os_refusal(error);
 }
 
 void sm_window_close(struct sm_window *window, bool writable) {

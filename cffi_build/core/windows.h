@@ -20,7 +20,8 @@ struct sm_window {
 /* Sets the protection that the counts ask for; 0 or an errno value. */
 int sm_window_settle(struct sm_window *window);
 
-int sm_window_open(struct sm_window *window, bool writable);
+/* SM_NO_MEMORY or SM_REFUSED, and nothing is changed, if the kernel refuses. */
+enum sm_status sm_window_open(struct sm_window *window, bool writable);
 /* Cannot fail for the caller: a refusal is counted and repeated later. */
 void sm_window_close(struct sm_window *window, bool writable);
 

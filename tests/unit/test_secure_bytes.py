@@ -1,0 +1,613 @@
+"""SecureBytes through its public face: making, reading, comparing, freezing, wiping, and all that it refuses."""
+
+from __future__ import annotations
+
+import array
+import copy
+import gc
+import hashlib
+import hmac
+import json
+import mmap
+import os
+import pickle
+import weakref
+
+import pytest
+
+import securemem
+from securemem import SecureBytes
+
+SIZES = [1, 16, 17, 31, 32, 33, 64, 1000, 4088, 4089, 4096, 5000, 65536]
+
+
+@pytest.fixture(params=["closed", "open"])
+def arena(request):
+    """An arena of each kind, closed at the end."""
+    with securemem.Arena(at_rest=request.param) as made:
+        yield made
+
+
+def content(secret):
+    """The bytes of a secret, by the door that Python code has to use."""
+    with secret.reveal() as view:
+        return view.tobytes()
+
+
+def pattern(size):
+    """Bytes without a zero, all neighbours different."""
+    return bytes(i % 255 + 1 for i in range(size))
+
+
+# -- making --
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_zeros_are_zero(arena, size):
+    """A new secret is zero, whatever its slot held before."""
+    first = SecureBytes.copy_of(pattern(size), arena=arena)
+    first.wipe()
+    assert content(SecureBytes.zeros(size, arena=arena)) == bytes(size)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_copy_of_leaves_its_source(arena, size):
+    """copy_of holds the source's bytes and does not touch them."""
+    source = bytearray(pattern(size))
+    secret = SecureBytes.copy_of(source, arena=arena)
+    assert content(secret) == source == pattern(size)
+    assert len(secret) == size
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_take_wipes_its_source(arena, size):
+    """Taking holds the source's bytes and zeroes the source."""
+    source = bytearray(pattern(size))
+    secret = SecureBytes.take(source, arena=arena)
+    assert content(secret) == pattern(size)
+    assert source == bytes(size)
+
+
+def test_take_from_other_buffers(arena):
+    """Any writable contiguous buffer is a source: array, mmap, a part of a bytearray."""
+    numbers = array.array("I", [1, 2, 3])
+    raw = numbers.tobytes()
+    assert content(SecureBytes.take(numbers, arena=arena)) == raw
+    assert numbers == array.array("I", [0, 0, 0])
+    with mmap.mmap(-1, 4096) as mapped:
+        mapped[:5] = b"hello"
+        with memoryview(mapped) as view, view[:5] as part:
+            assert content(SecureBytes.take(part, arena=arena)) == b"hello"
+        assert mapped[:5] == bytes(5)
+
+
+def test_random_differs(arena):
+    """Random secrets are not zero and not the same twice."""
+    one, two = SecureBytes.random(32, arena=arena), SecureBytes.random(32, arena=arena)
+    assert one != two
+    assert one != bytes(32)
+
+
+def test_default_arena_is_used():
+    """Without an arena a secret is made in the default one, closed and locked."""
+    before = securemem.statistics().live_secrets
+    secret = SecureBytes.random(32)
+    assert securemem.statistics().live_secrets == before + 1
+    assert secret.protection.closed
+    assert secret.protection.locked
+
+
+@pytest.mark.parametrize("size", [0, -1, -(2**70), 2**63 - 1, 2**80])
+def test_impossible_sizes(arena, size):
+    """Sizes below one, or larger than an address space, are a SizeError."""
+    for make in (SecureBytes.zeros, SecureBytes.random):
+        with pytest.raises(securemem.SizeError, match="one byte"):
+            make(size, arena=arena)
+    assert arena.statistics().live_secrets == 0
+
+
+def test_size_larger_than_memory():
+    """A size that could be mapped but not be had is a CapacityError, and a MemoryError."""
+    with securemem.Arena() as arena:
+        keep = SecureBytes.copy_of(b"kept", arena=arena)
+        with pytest.raises(securemem.CapacityError) as caught:
+            SecureBytes.zeros(2**46, arena=arena)
+        assert isinstance(caught.value, MemoryError)
+        assert content(keep) == b"kept"
+
+
+@pytest.mark.parametrize("size", ["32", 32.0, None, b"x", True])
+def test_sizes_that_are_no_integers(size):
+    """A size is an integer: nothing is guessed from anything else."""
+    with pytest.raises(TypeError, match="integer"):
+        SecureBytes.zeros(size)
+
+
+def test_size_by_index():
+    """Objects that are integers by __index__ are sizes."""
+
+    class Size:
+        def __index__(self):
+            return 5
+
+    assert len(SecureBytes.zeros(Size())) == 5
+
+
+def test_arguments_that_do_not_exist():
+    """Unknown, missing and doubled arguments are TypeErrors that name what is taken."""
+    for call in (
+        lambda: SecureBytes.zeros(),
+        lambda: SecureBytes.zeros(1, 2),
+        lambda: SecureBytes.zeros(1, size=2),
+        lambda: SecureBytes.zeros(1, place=None),
+        lambda: SecureBytes.zeros(1, arena="open"),
+        lambda: SecureBytes.take(bytearray(1), arena=object()),
+        lambda: SecureBytes(b"x"),
+        lambda: SecureBytes.zeros(1).reveal(False, True),
+        lambda: SecureBytes.zeros(1).reveal(write=True),
+    ):
+        with pytest.raises(TypeError):
+            call()
+    assert len(SecureBytes.zeros(size=3)) == 3
+
+
+@pytest.mark.parametrize("source", [b"read-only", memoryview(bytearray(b"abcdef"))[::2], memoryview(b"xyz")])
+def test_take_refuses_what_it_cannot_wipe(source):
+    """A read-only or scattered source is refused before anything is taken."""
+    before = securemem.statistics().live_secrets
+    with pytest.raises(securemem.SourceError, match="contiguous"):
+        SecureBytes.take(source)
+    assert securemem.statistics().live_secrets == before
+
+
+def test_copy_of_refuses_scattered_buffers():
+    """A source in pieces is refused, with a word on what to do."""
+    with pytest.raises(securemem.SourceError, match="bytearray"):
+        SecureBytes.copy_of(memoryview(b"abcdef")[::2])
+
+
+@pytest.mark.parametrize("source", ["text", 5, None, [1, 2]])
+def test_sources_that_are_no_buffers(source):
+    """Text and numbers are no sources; the message says to encode, and shows no value."""
+    for make in (SecureBytes.take, SecureBytes.copy_of):
+        with pytest.raises(TypeError, match="encode") as caught:
+            make(source)
+        assert "text" not in str(caught.value).replace("encode text", "")
+
+
+def test_empty_sources():
+    """An empty source is a SizeError."""
+    for make in (SecureBytes.take, SecureBytes.copy_of):
+        with pytest.raises(securemem.SizeError):
+            make(bytearray())
+
+
+def test_released_view_as_source():
+    """A released memoryview is refused as Python refuses it."""
+    view = memoryview(bytearray(4))
+    view.release()
+    with pytest.raises(ValueError, match="released"):
+        SecureBytes.take(view)
+
+
+def test_take_keeps_the_source_on_failure():
+    """What could not be taken is not wiped: nothing is lost by a failure."""
+    source = bytearray(pattern(8192))
+    with securemem.Arena(max_bytes=4096) as arena, pytest.raises(securemem.ArenaFullError):
+        SecureBytes.take(source, arena=arena)
+    assert source == pattern(8192)
+
+
+# -- slices --
+
+
+@pytest.mark.parametrize("key", [slice(2, 5), slice(None), slice(-3, None), slice(None, None, 2), slice(None, None, -1)])
+def test_slices_are_secrets(arena, key):
+    """A slice is a SecureBytes of its own, in the same arena."""
+    secret = SecureBytes.copy_of(pattern(20), arena=arena)
+    part = secret[key]
+    assert type(part) is SecureBytes
+    assert content(part) == pattern(20)[key]
+    assert arena.statistics().live_secrets == 2
+    secret.wipe()
+    assert content(part) == pattern(20)[key]
+
+
+@pytest.mark.parametrize("key", [0, -1, "a", None, (1, 2)])
+def test_no_index(key):
+    """An index would make an int in ordinary memory: a TypeError that says so."""
+    with pytest.raises(TypeError, match="slices"):
+        SecureBytes.zeros(4)[key]
+
+
+def test_empty_slice():
+    """A slice of no bytes is a SizeError, as every secret of no bytes."""
+    with pytest.raises(securemem.SizeError):
+        SecureBytes.zeros(4)[3:3]
+
+
+def test_no_iteration():
+    """Iterating would make ints: neither iter nor `in` work, and nothing can be assigned to."""
+    secret = SecureBytes.zeros(4)
+    with pytest.raises(TypeError):
+        iter(secret)
+    with pytest.raises(TypeError):
+        0 in secret  # noqa: B015 - the operation is what is tested
+    with pytest.raises(TypeError):
+        secret[0:1] = b"x"
+
+
+# -- comparing --
+
+
+def test_equality(arena):
+    """Secrets equal secrets and buffers by content; lengths and any bit count."""
+    secret = SecureBytes.copy_of(pattern(40), arena=arena)
+    assert secret == SecureBytes.copy_of(pattern(40))
+    assert secret == pattern(40)
+    assert secret == bytearray(pattern(40))
+    assert pattern(40) == secret
+    assert secret == secret  # noqa: PLR0124 - identity must not be a special case
+    assert secret != pattern(39)
+    assert secret != pattern(41)
+    for bit in range(320):
+        other = bytearray(pattern(40))
+        other[bit // 8] ^= 1 << bit % 8
+        assert secret != other
+        assert not secret == other  # noqa: SIM201 - both operators are tested
+
+
+def test_equality_with_what_is_no_buffer():
+    """Anything else is unequal, and there is no order."""
+    secret = SecureBytes.copy_of(b"abc")
+    assert secret != "abc"
+    assert secret != 5
+    assert secret is not None
+    with pytest.raises(TypeError):
+        secret < b"abd"  # noqa: B015 - the operation is what is tested
+
+
+def test_equality_with_scattered_buffer():
+    """A buffer in pieces is refused and not called unequal."""
+    with pytest.raises(securemem.SourceError):
+        SecureBytes.copy_of(b"ace") == memoryview(b"abcdef")[::2]  # noqa: B015 - the operation is what is tested
+
+
+# -- views --
+
+
+def test_reveal_reads_and_writes(arena):
+    """Reveal gives a view in place: read-only unless a writable one was asked for."""
+    secret = SecureBytes.zeros(8, arena=arena)
+    with secret.reveal(writable=True) as view:
+        view[:] = b"password"
+    with secret.reveal() as view:
+        assert view.readonly
+        assert view == b"password"
+        with pytest.raises(TypeError):
+            view[0] = 0
+    with pytest.raises(ValueError, match="released"):
+        view[0]
+
+
+def test_reveal_tells_of_living_slices(arena):
+    """Leaving reveal() with a slice alive raises ExportedError; the slice's release closes the page."""
+    secret = SecureBytes.copy_of(b"password", arena=arena)
+    with pytest.raises(securemem.ExportedError), secret.reveal() as view:
+        part = view[2:4]
+    assert arena.statistics().open_windows == 1
+    assert part == b"ss"
+    part.release()
+    assert arena.statistics().open_windows == 0
+
+
+def test_reveal_tells_of_consumers(arena):
+    """A consumer that holds the view is a living view as well."""
+    secret = SecureBytes.copy_of(b"password", arena=arena)
+    with pytest.raises(securemem.ExportedError), secret.reveal() as view:
+        holder = memoryview(view)
+    holder.release()
+    assert arena.statistics().open_windows in {0, 1}
+    view.release()
+    assert arena.statistics().open_windows == 0
+
+
+def test_reveal_keeps_the_body_error():
+    """An error in the body comes through, with the window closed."""
+    secret = SecureBytes.copy_of(b"password")
+    with pytest.raises(KeyError), secret.reveal():
+        raise KeyError
+    assert secret.protection.closed
+
+
+def test_reveal_is_entered_once():
+    """A reveal() that is entered cannot be entered again; afterwards it can."""
+    window = SecureBytes.copy_of(b"password").reveal()
+    with window, pytest.raises(RuntimeError, match="again"):
+        window.__enter__()
+    with window as view:
+        assert view == b"password"
+
+
+def test_window_closes_the_page():
+    """A page is accessible while any view is open, read-only for readers, and closed after the last."""
+    with securemem.Arena() as arena:
+        secret = SecureBytes.copy_of(b"password", arena=arena)
+        assert secret.protection.closed
+        outer = memoryview(secret)
+        with secret.reveal() as inner:
+            assert not secret.protection.closed
+            assert inner.readonly
+            assert outer.readonly
+        assert not secret.protection.closed
+        outer.release()
+        assert secret.protection.closed
+
+
+def test_neighbours_window_opens_the_page():
+    """Windows are page-wide, and counted: a neighbour's view opens the page, the last release closes it."""
+    with securemem.Arena() as arena:
+        one, two = SecureBytes.zeros(8, arena=arena), SecureBytes.zeros(8, arena=arena)
+        with one.reveal():
+            with two.reveal(writable=True):
+                assert not one.protection.closed
+            assert not two.protection.closed
+        assert two.protection.closed
+
+
+def test_open_arena_stays_open():
+    """Pages of an open arena are accessible at rest, and protected in every other way."""
+    with securemem.Arena(at_rest="open") as arena:
+        protection = SecureBytes.zeros(8, arena=arena).protection
+        assert not protection.closed
+        assert protection.locked
+        assert protection.dump_excluded
+
+
+def test_consumers_take_the_object_itself(arena):
+    """Hashes, HMAC, system calls and memoryview take a secret as it is."""
+    raw = pattern(32)
+    secret = SecureBytes.copy_of(raw, arena=arena)
+    assert hmac.digest(secret, b"body", "sha256") == hmac.digest(raw, b"body", "sha256")
+    assert hashlib.sha256(secret).digest() == hashlib.sha256(raw).digest()
+    reader, writer = os.pipe()
+    try:
+        assert os.write(writer, secret) == 32
+        target = SecureBytes.zeros(32, arena=arena)
+        with target.reveal(writable=True) as view:
+            assert os.readv(reader, [view]) == 32
+        assert target == secret
+        assert os.write(writer, secret) == 32
+        assert os.readv(reader, [target]) == 32
+    finally:
+        os.close(reader)
+        os.close(writer)
+    with memoryview(secret) as view:
+        assert (view.nbytes, view.itemsize, view.format, view.ndim, view.contiguous) == (32, 1, "B", 1, True)
+    assert arena.statistics().open_windows == 0
+
+
+def test_aead_takes_the_object_itself(arena):
+    """An AEAD of cryptography takes a secret as key, as plaintext and as destination."""
+    aead = pytest.importorskip("cryptography.hazmat.primitives.ciphers.aead")
+    key = SecureBytes.random(32, arena=arena)
+    message = SecureBytes.copy_of(pattern(100), arena=arena)
+    cipher = aead.AESGCM(key)
+    box = bytearray(116)
+    cipher.encrypt_into(bytes(12), message, None, box)
+    out = SecureBytes.zeros(100, arena=arena)
+    with pytest.raises(TypeError, match="writable"):  # it does not ask for a writable buffer, but wants one
+        cipher.decrypt_into(bytes(12), box, None, out)
+    with out.reveal(writable=True) as view:
+        cipher.decrypt_into(bytes(12), box, None, view)
+    assert out == message
+    assert arena.statistics().open_windows == 0
+
+
+# -- freezing --
+
+
+def test_freeze(arena):
+    """A frozen secret opens no writable view, and reads as before; a neighbour is still writable."""
+    secret, neighbour = SecureBytes.copy_of(b"password", arena=arena), SecureBytes.zeros(8, arena=arena)
+    secret.freeze()
+    secret.freeze()
+    with pytest.raises(securemem.FrozenError), secret.reveal(writable=True):
+        pass
+    with pytest.raises((TypeError, BufferError)):
+        os.readv(0, [secret])
+    assert content(secret) == b"password"
+    with neighbour.reveal(writable=True) as view:
+        view[:] = b"neighbor"
+    assert content(neighbour) == b"neighbor"
+    secret.wipe()
+    assert content(SecureBytes.zeros(8, arena=arena)) == bytes(8)
+
+
+def test_freeze_with_a_writer(arena):
+    """Freezing waits for no writer: ExportedError, and the secret stays writable."""
+    secret = SecureBytes.zeros(8, arena=arena)
+    with secret.reveal(writable=True) as view:
+        with pytest.raises(securemem.ExportedError):
+            secret.freeze()
+        view[0] = 1
+    secret.freeze()
+
+
+# -- wiping --
+
+
+def test_wiped_secrets_raise(arena):
+    """A wiped secret raises at every use, and never yields zeros."""
+    secret = SecureBytes.copy_of(b"password", arena=arena)
+    assert not secret.wiped
+    secret.wipe()
+    secret.wipe()
+    assert secret.wiped
+    assert arena.statistics().live_secrets == 0
+    for use in (
+        lambda: len(secret),
+        lambda: memoryview(secret),
+        lambda: secret.reveal().__enter__(),
+        lambda: secret[:2],
+        lambda: secret == b"password",
+        lambda: b"password" == secret,  # noqa: SIM300 - the reflected operation is what is tested
+        lambda: SecureBytes.copy_of(b"x") == secret,
+        lambda: secret.freeze(),
+        lambda: secret.protection,
+        lambda: secret.__enter__(),
+        lambda: hashlib.sha256(secret),
+    ):
+        with pytest.raises(securemem.WipedError):
+            use()
+
+
+def test_wipe_with_a_view_dooms(arena):
+    """Wiping under an open view raises; no new view opens, and the bytes go at the last release."""
+    secret = SecureBytes.copy_of(b"password", arena=arena)
+    view = memoryview(secret)
+    part = view[2:]
+    with pytest.raises(securemem.ExportedError):
+        secret.wipe()
+    assert secret.wiped
+    assert view == b"password"
+    with pytest.raises(securemem.WipedError):
+        memoryview(secret)
+    view.release()
+    assert part == b"ssword"
+    assert arena.statistics().live_secrets == 1
+    part.release()
+    assert arena.statistics().live_secrets == 0
+    assert secret.wiped
+    secret.wipe()
+
+
+def test_with_wipes(arena):
+    """Leaving the with statement wipes, after an error too."""
+    with SecureBytes.copy_of(b"password", arena=arena) as secret:
+        assert content(secret) == b"password"
+    assert secret.wiped
+    with pytest.raises(KeyError), SecureBytes.copy_of(b"password", arena=arena) as second:
+        raise KeyError
+    assert second.wiped
+
+
+def test_with_and_a_view():
+    """Leaving the with statement under an open view raises, and dooms."""
+    with pytest.raises(securemem.ExportedError), SecureBytes.copy_of(b"password") as secret:
+        view = memoryview(secret)
+    assert secret.wiped
+    view.release()
+
+
+def test_deletion_wipes(arena):
+    """The last reference's end gives the slot back, zeroed."""
+    secret = SecureBytes.copy_of(pattern(32), arena=arena)
+    del secret
+    assert arena.statistics().live_secrets == 0
+    assert content(SecureBytes.zeros(32, arena=arena)) == bytes(32)
+
+
+def test_view_outlives_the_name(arena):
+    """A view keeps its secret alive."""
+    view = memoryview(SecureBytes.copy_of(b"password", arena=arena))
+    gc.collect()
+    assert view == b"password"
+    view.release()
+    assert arena.statistics().live_secrets == 0
+
+
+def test_purge():
+    """Purging wipes every secret in every arena and counts the views it waits for."""
+    with securemem.Arena() as one, securemem.Arena(at_rest="open") as two:
+        secrets = [SecureBytes.copy_of(pattern(32), arena=arena) for arena in (one, two) for _ in range(300)]
+        view, part = memoryview(secrets[0]), memoryview(secrets[400])
+        assert securemem.purge() == 2
+        assert all(secret.wiped for secret in secrets)
+        assert view == pattern(32)
+        view.release()
+        part.release()
+        assert securemem.purge() == 0
+        assert securemem.statistics().live_secrets == 0
+        assert content(SecureBytes.zeros(32, arena=one)) == bytes(32)
+
+
+# -- what it tells of itself --
+
+
+def test_text_is_redacted(arena):
+    """Neither repr, str nor format shows a byte; all work on a wiped secret."""
+    secret = SecureBytes.copy_of(b"password", arena=arena)
+    for text in (repr(secret), str(secret), f"{secret}", f"{secret!r}", f"{secret:>40}", "%s" % secret, ascii(secret)):  # noqa: UP031 - each way is tested
+        assert text.strip() == "<SecureBytes: 8 bytes>"
+    secret.wipe()
+    assert repr(secret) == "<SecureBytes: wiped>"
+
+
+def test_no_way_out_by_copying():
+    """No hash, pickle, copy, bytes() or JSON."""
+    secret = SecureBytes.copy_of(b"password")
+    for way in (hash, bytes, copy.copy, copy.deepcopy, pickle.dumps, json.dumps, lambda s: {s: 1}):
+        with pytest.raises(TypeError) as caught:
+            way(secret)
+        assert "password" not in str(caught.value)
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError, match="pickled"):
+            pickle.dumps(secret, protocol)
+
+
+def test_no_subclass_and_no_attributes():
+    """The type is final and its objects have no dictionary to leak into."""
+    with pytest.raises(TypeError):
+        type("Sub", (SecureBytes,), {})
+    with pytest.raises(AttributeError):
+        SecureBytes.zeros(1).note = "x"
+
+
+def test_weak_references():
+    """A weak reference dies with the secret, and its callback runs."""
+    called = []
+    secret = SecureBytes.zeros(4)
+    reference = weakref.ref(secret, called.append)
+    assert reference() is secret
+    del secret
+    assert reference() is None
+    assert called == [reference]
+
+
+def test_not_tracked_by_the_collector():
+    """A million secrets cost the garbage collector nothing."""
+    assert not gc.is_tracked(SecureBytes.zeros(4))
+
+
+def test_protection_of_every_size(arena):
+    """Small and large secrets are protected alike, by the kernel's own account."""
+    for size in SIZES:
+        protection = SecureBytes.zeros(size, arena=arena).protection
+        assert protection.locked
+        assert protection.dump_excluded
+        assert protection.fork_policy == "excluded"
+        assert protection.backend == "mlock"
+        assert protection.guarded
+        assert not protection.mergeable
+        assert not protection.huge_pages
+        assert not protection.failed_close
+
+
+def test_protection_is_read_from_the_kernel():
+    """Positive control: when the kernel's flags change, the answer changes."""
+    import ctypes
+
+    with securemem.Arena(at_rest="open") as arena:
+        secret = SecureBytes.zeros(32, arena=arena)
+        assert secret.protection.locked
+        with secret.reveal(writable=True) as view:
+            address = ctypes.addressof(ctypes.c_char.from_buffer(view)) & ~4095
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.munlock(ctypes.c_void_p(address), 4096) == 0
+        assert libc.madvise(ctypes.c_void_p(address), 4096, 17) == 0  # MADV_DODUMP
+        assert libc.madvise(ctypes.c_void_p(address), 4096, 11) == 0  # MADV_DOFORK
+        protection = secret.protection
+        assert not protection.locked
+        assert not protection.dump_excluded
+        assert protection.fork_policy == "inherited"
