@@ -23,6 +23,7 @@ class Protection:
     closed: nobody has a window open on them, and they are without access.
     mergeable: the kernel may merge them with equal pages (KSM, `mg`).
     huge_pages: the kernel may hold them in a huge page.
+    blocks_hibernation: while such memory lives the kernel refuses to hibernate the machine (memfd_secret(2)).
     failed_close: the kernel refused to close them after a window, and has not yet done so.
     """
 
@@ -34,6 +35,7 @@ class Protection:
     closed: bool
     mergeable: bool
     huge_pages: bool
+    blocks_hibernation: bool
     failed_close: bool
 
 
@@ -74,5 +76,6 @@ def read_protection(  # noqa: PLR0913, PLR0917 - the fields of struct sm_locatio
         closed=not any(one.accessible for one in here),
         mergeable="mg" in some,
         huge_pages=any(one.sizes.get("THPeligible", 0) or one.sizes.get("AnonHugePages", 0) for one in here),
+        blocks_hibernation=BACKENDS[backend] == "memfd_secret",
         failed_close=stuck,
     )

@@ -136,7 +136,7 @@ static enum sm_status grow(sm_arena *arena, struct sm_slab **out, size_t slot_si
             reclaimed = true;
             if ((status == SM_FULL ? sm_arena_drop_idle(arena) : drop_idle_everywhere()) > 0) continue;
         }
-        bool unlockable = status == SM_LOCK_LIMIT || status == SM_LOCK_FAILED;
+        bool unlockable = (status == SM_LOCK_LIMIT || status == SM_LOCK_FAILED) && arena->policy.backend == SM_BACKEND_MLOCK;
         if (!unlockable || arena->policy.lock != SM_LOCK_WARN || !locked) return status;
         locked = false;
     }

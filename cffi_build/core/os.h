@@ -33,6 +33,8 @@ int sm_os_wipe_on_fork(void *address, size_t length);
 int sm_os_secret_file(int *out, size_t length);
 int sm_os_map_secret(void *address, size_t length, int file, size_t offset);
 int sm_os_close(int file);
+/* Makes the kernel find a frame for each page, which stays zero. */
+int sm_os_populate(uint8_t *address, size_t length);
 
 int sm_os_random(uint8_t *out, size_t length);
 int sm_os_may_lock_beyond_limit(bool *out);

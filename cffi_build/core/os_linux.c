@@ -137,6 +137,18 @@ int sm_os_close(int file) {
     return outcome(close(file), "close", 0);
 }
 
+/* The kernel writes, so that a frame it does not have is an error here; a write
+ * of our own would be a SIGBUS. */
+int sm_os_populate(uint8_t *address, size_t length) {
+    for (size_t offset = 0; offset < length; offset += sm_os_page_size()) {
+        if (getrandom(address + offset, 1, 0) != 1) {
+            return sm_failure_set("touching secret memory", errno == EFAULT ? ENOMEM : errno, length);
+        }
+        address[offset] = 0;
+    }
+    return 0;
+}
+
 int sm_os_random(uint8_t *out, size_t length) {
     while (length > 0) {
         ssize_t got = getrandom(out, length, 0);

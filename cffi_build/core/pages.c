@@ -1,10 +1,10 @@
 /* pages.c: a run of pages with its guards and protections.
  *
  * The region is reserved without access; what is not opened stays a guard and
- * costs no locked memory.  Advice is given to the whole region at once, while
- * it still is one mapping; then each stretch between guards is opened and
- * locked.  mlock of writable private memory populates it, so a missing frame
- * is known now and not at the first write.
+ * costs no locked memory.  Each stretch between guards is then opened and
+ * locked, or, as secret memory, mapped there.  Either way its frames are there
+ * before the first write: mlock of writable private memory populates it, and
+ * secret memory, which cannot be locked or populated on request, is touched.
  */
 #include "pages.h"
 
@@ -35,38 +35,69 @@ void sm_pages_guards(const struct sm_pages *pages, size_t index, uintptr_t *belo
 }
 
 /* Over the limit the kernel says ENOMEM, at limit 0 EPERM, and for secret
- * memory, which is charged when mapped, EAGAIN. */
-static enum sm_status lock_status(int error) {
-    return error == ENOMEM || error == EPERM ? SM_LOCK_LIMIT : SM_LOCK_FAILED;
+ * memory, which is charged when it is mapped, EAGAIN. */
+static enum sm_status lock_refusal(int error, int limit_error) {
+    return error == limit_error || error == EPERM ? SM_LOCK_LIMIT : SM_LOCK_FAILED;
 }
 
-static enum sm_status map_stretch(uint8_t *address, size_t length, bool locked) {
-    int error = sm_os_protect(address, length, SM_ACCESS_WRITE);
-    if (error != 0) return sm_os_refusal(error);
-    if (!locked) return SM_OK;
-    error = sm_os_lock(address, length);
-    return error == 0 ? SM_OK : lock_status(error);
-}
-
-static enum sm_status advise_region(const struct sm_pages *pages) {
-    uint8_t *region = pages->region;
-    size_t length = pages->region_length;
-    int error = sm_os_exclude_from_dumps(region, length);
-    if (error == 0) error = sm_os_exclude_from_fork(region, length);
-    if (error == 0) error = sm_os_exclude_from_merging(region, length);
-    if (error == 0) error = sm_os_exclude_from_huge_pages(region, length);
-    return error == 0 ? SM_OK : sm_os_refusal(error);
+static int protect(uint8_t *address, size_t length) {
+    int error = sm_os_exclude_from_dumps(address, length);
+    if (error == 0) error = sm_os_exclude_from_fork(address, length);
+    if (error == 0) error = sm_os_exclude_from_merging(address, length);
+    if (error == 0) error = sm_os_exclude_from_huge_pages(address, length);
+    return error;
 }
 
 /* One stretch per span where guards stand between them, else one for all. */
-static enum sm_status map_stretches(struct sm_pages *pages) {
+static size_t stretches(const struct sm_layout *layout) {
+    return layout->guard_each ? layout->spans : 1;
+}
+
+static size_t stretch_length(const struct sm_layout *layout) {
+    return layout->guard_each ? layout->span_length : sm_pages_bytes(layout);
+}
+
+/* Advice goes to the whole region at once, while it still is one mapping. */
+static enum sm_status map_anonymous(const struct sm_pages *pages) {
     const struct sm_layout *layout = &pages->layout;
-    size_t stretches = layout->guard_each ? layout->spans : 1;
-    size_t length = layout->guard_each ? layout->span_length : sm_pages_bytes(layout);
-    enum sm_status status = SM_OK;
-    for (size_t i = 0; i < stretches && status == SM_OK; i++) {
-        status = map_stretch(sm_pages_span(pages, i), length, layout->locked);
+    int error = protect(pages->region, pages->region_length);
+    for (size_t i = 0; i < stretches(layout) && error == 0; i++) {
+        uint8_t *address = sm_pages_span(pages, i);
+        error = sm_os_protect(address, stretch_length(layout), SM_ACCESS_WRITE);
+        if (error != 0 || !layout->locked) continue;
+        error = sm_os_lock(address, stretch_length(layout));
+        if (error != 0) return lock_refusal(error, ENOMEM);
     }
+    return error == 0 ? SM_OK : sm_os_refusal(error);
+}
+
+static enum sm_status map_secret_stretch(uint8_t *address, size_t length, int file, size_t offset) {
+    int error = sm_os_map_secret(address, length, file, offset);
+    if (error == ENOMEM) return SM_NO_MEMORY;
+    if (error != 0) return lock_refusal(error, EAGAIN);
+    error = protect(address, length);
+    if (error == 0) error = sm_os_populate(address, length);
+    return error == 0 ? SM_OK : sm_os_refusal(error);
+}
+
+/* The file is gone before this returns: an open one would outlive an exec, and
+ * could be taken by another process. */
+static enum sm_status map_secret(const struct sm_pages *pages) {
+    const struct sm_layout *layout = &pages->layout;
+    size_t length = stretch_length(layout);
+    int file;
+    int error = protect(pages->region, pages->region_length); /* the guards */
+    if (error != 0) return sm_os_refusal(error);
+    error = sm_os_secret_file(&file, sm_pages_bytes(layout));
+    if (error != 0) return error == ENOSYS ? SM_NO_BACKEND : sm_os_refusal(error);
+    enum sm_status status = SM_OK;
+    for (size_t i = 0; i < stretches(layout) && status == SM_OK; i++) {
+        status = map_secret_stretch(sm_pages_span(pages, i), length, file, i * length);
+    }
+    struct sm_failure cause = *sm_failure_get();
+    error = sm_os_close(file);
+    if (status != SM_OK) sm_failure_set(cause.call, cause.error, cause.wanted);
+    else if (error != 0) status = SM_REFUSED;
     return status;
 }
 
@@ -78,8 +109,7 @@ enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout
     if (sm_os_reserve(&region, pages.region_length) != 0) return SM_NO_MEMORY;
     pages.region = region;
     pages.first = pages.region + page;
-    enum sm_status status = advise_region(&pages);
-    if (status == SM_OK) status = map_stretches(&pages);
+    enum sm_status status = layout->backend == SM_BACKEND_MEMFD_SECRET ? map_secret(&pages) : map_anonymous(&pages);
     if (status != SM_OK) {
         struct sm_failure cause = *sm_failure_get();
         sm_pages_unmap(&pages);

@@ -64,9 +64,10 @@ def test_uninitialised_arena():
 
 
 @pytest.mark.parametrize("at_rest", ["closed", "open"])
-def test_statistics_follow(at_rest):
+@pytest.mark.parametrize("backend", ["mlock", "memfd_secret"])
+def test_statistics_follow(at_rest, backend):
     """Statistics count secrets, bytes, pages, runs and windows, and go back to what they were."""
-    with Arena(at_rest=at_rest) as arena:
+    with Arena(at_rest=at_rest, backend=backend) as arena:
         assert dataclasses.astuple(arena.statistics())[:7] == (0,) * 7
         secrets = [SecureBytes.zeros(32, arena=arena) for _ in range(103)]
         large = SecureBytes.zeros(10_000, arena=arena)

@@ -21,10 +21,17 @@ from securemem import SecureBytes
 SIZES = [1, 16, 17, 31, 32, 33, 64, 1000, 4088, 4089, 4096, 5000, 65536]
 
 
-@pytest.fixture(params=["closed", "open"])
+@pytest.fixture(
+    params=[(rest, backend) for backend in ("mlock", "memfd_secret") for rest in ("closed", "open")], ids="-".join
+)
 def arena(request):
     """An arena of each kind, closed at the end."""
-    with securemem.Arena(at_rest=request.param) as made:
+    at_rest, backend = request.param
+    with securemem.Arena(at_rest=at_rest, backend=backend) as made:
+        try:
+            SecureBytes.zeros(1, arena=made)
+        except securemem.BackendUnavailableError as error:
+            pytest.skip(f"this kernel has no secret memory: {error}")
         yield made
 
 
@@ -201,7 +208,9 @@ def test_take_keeps_the_source_on_failure():
 # -- slices --
 
 
-@pytest.mark.parametrize("key", [slice(2, 5), slice(None), slice(-3, None), slice(None, None, 2), slice(None, None, -1)])
+@pytest.mark.parametrize(
+    "key", [slice(2, 5), slice(None), slice(-3, None), slice(None, None, 2), slice(None, None, -1)]
+)
 def test_slices_are_secrets(arena, key):
     """A slice is a SecureBytes of its own, in the same arena."""
     secret = SecureBytes.copy_of(pattern(20), arena=arena)
@@ -587,7 +596,8 @@ def test_protection_of_every_size(arena):
         assert protection.locked
         assert protection.dump_excluded
         assert protection.fork_policy == "excluded"
-        assert protection.backend == "mlock"
+        assert f"backend={protection.backend!r}" in repr(arena)
+        assert protection.blocks_hibernation == (protection.backend == "memfd_secret")
         assert protection.guarded
         assert not protection.mergeable
         assert not protection.huge_pages

@@ -1,0 +1,151 @@
+"""The architecture, read from the imports: arrows point down, and what is fenced stays fenced."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import securemem
+
+PACKAGE = Path(securemem.__file__).parent
+# docs/architecture.md tells what each layer is for.
+LAYERS = {
+    "exceptions": 0,
+    "version": 0,
+    "_core": 1,
+    "_types": 1,
+    "memory_map": 1,
+    "protection": 1,
+    "binding": 1,
+    "arenas": 2,
+    "secure_bytes": 2,
+    "locking": 3,
+    "process": 3,
+    "doors": 4,
+    "crypto": 5,
+    "storage": 6,
+    "keystore": 7,
+    "cli": 8,
+    "adapters": 8,
+    "__main__": 9,
+}
+# Inside layer 1 the order is: memory_map, protection, binding.
+ORDER_IN_LAYER_1 = ["_core", "_types", "memory_map", "protection", "binding"]
+
+
+def modules():
+    """Every Python source of the package, by its dotted name below securemem."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), path
+
+
+def imports(path):
+    """What a source imports when it runs, type checking left out, as dotted names."""
+    tree = ast.parse(path.read_text())
+    skipped = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for statement in node.body
+        for inner in ast.walk(statement)
+    }
+    for node in ast.walk(tree):
+        if id(node) in skipped:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            yield node.module
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def own(names):
+    """Of dotted names, the modules or packages right below securemem."""
+    parts = [name.split(".") for name in names]
+    return {part[1] for part in parts if part[0] == "securemem" and len(part) > 1 and part[1] in LAYERS}
+
+
+SOURCES = dict(modules())
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name])
+def test_arrows_point_down(name):
+    """A module imports from layers below its own, or from its own package."""
+    unit = name.split(".")[0]
+    assert unit in LAYERS, f"{unit} has no layer: give it one here and in docs/architecture.md"
+    for imported in own(imports(SOURCES[name])) - {unit}:
+        if LAYERS[imported] == LAYERS[unit] == 1:
+            assert ORDER_IN_LAYER_1.index(imported) < ORDER_IN_LAYER_1.index(unit)
+        else:
+            assert LAYERS[imported] < LAYERS[unit], f"{name} imports {imported}, which is not below it"
+
+
+def test_the_reader_of_imports_reads():
+    """Positive control: the imports of a known module are found."""
+    assert {"memory_map", "protection", "exceptions", "_core"} <= own(imports(SOURCES["binding"]))
+
+
+def test_only_binding_touches_the_compiled_module():
+    """Neither ffi nor lib is imported anywhere else."""
+    users = {name for name, path in SOURCES.items() if "securemem._core" in set(imports(path))}
+    assert users == {"binding"}
+
+
+def test_only_crypto_imports_cryptography():
+    """The primitives are behind one door."""
+    users = {name for name, path in SOURCES.items() if any(i.split(".")[0] == "cryptography" for i in imports(path))}
+    assert all(name.split(".")[0] == "crypto" for name in users)
+
+
+def test_import_does_not_load_cryptography():
+    """`import securemem` costs no import of cryptography."""
+    program = "import sys, securemem; sys.exit('cryptography' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_all_names_exist_and_are_sorted():
+    """`__all__` names what is there, in order, and every public thing is named."""
+    assert securemem.__all__ == sorted(securemem.__all__)
+    for name in securemem.__all__:
+        assert getattr(securemem, name) is not None
+    public = {
+        name for name, value in vars(securemem).items() if not name.startswith("_") and hasattr(value, "__module__")
+    }
+    assert {name for name in public if getattr(securemem, name).__module__.startswith("securemem")} <= set(
+        securemem.__all__
+    )
+
+
+def test_every_exception_is_exported():
+    """The tree in exceptions.py is public as a whole."""
+    exceptions = importlib.import_module("securemem.exceptions")
+    assert set(exceptions.__all__) <= set(securemem.__all__)
+    for name in exceptions.__all__:
+        kind = getattr(exceptions, name)
+        assert name in exceptions.__doc__
+        assert issubclass(kind, (securemem.SecureMemError, Warning))
+        beside = [base for base in kind.__mro__ if base.__module__ == "builtins"]
+        assert kind is securemem.SecureMemError or len(beside) > 3, f"{name} derives from a builtin that callers catch"
+
+
+def test_modules_are_small_and_tell_their_job():
+    """Every module has a docstring, and none is over 400 lines."""
+    for name, path in SOURCES.items():
+        text = path.read_text()
+        assert ast.get_docstring(ast.parse(text)), name
+        assert text.count("\n") <= 400, name
+
+
+def test_every_module_imports():
+    """Every module of the package can be imported by itself."""
+    for found in pkgutil.walk_packages(securemem.__path__, "securemem."):
+        if not found.name.endswith(("__main__", "bootstrap")):
+            importlib.import_module(found.name)
