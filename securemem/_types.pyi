@@ -1,9 +1,9 @@
 # The second module of the compiled object, with the types; binding.py loads it.
 from collections.abc import Callable
 from types import TracebackType
-from typing import ClassVar, SupportsIndex, final
+from typing import ClassVar, NoReturn, SupportsIndex, final
 
-from typing_extensions import Buffer  # stubs may use it anywhere; nothing is imported at run time
+from typing_extensions import Buffer, disjoint_base  # stubs may use it anywhere; nothing is imported at run time
 
 from securemem.arenas import Arena
 from securemem.protection import Protection
@@ -36,6 +36,11 @@ class SecureBytes:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
     def __format__(self, specification: str, /) -> str: ...
+    def __bytes__(self) -> NoReturn: ...
+    def __copy__(self) -> NoReturn: ...
+    def __deepcopy__(self, memo: object, /) -> NoReturn: ...
+    def __reduce__(self) -> NoReturn: ...
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> NoReturn: ...
 
 @final
 class Reveal:
@@ -44,6 +49,7 @@ class Reveal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
 
+@disjoint_base
 class ArenaHandle:
     @property
     def _address(self) -> int: ...

@@ -207,20 +207,20 @@ static PyObject *refuse_bytes(PyObject *self, PyObject *ignored) {
 
 static PyMethodDef methods[] = {
     {"zeros", (PyCFunction)(void (*)(void))secret_zeros, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "zeros(size, *, arena=None)\n--\n\nsize zero bytes, to be written through reveal(writable=True) or as a buffer."},
+     "zeros($type, size, *, arena=None)\n--\n\nsize zero bytes, to be written through reveal(writable=True) or as a buffer."},
     {"random", (PyCFunction)(void (*)(void))secret_random, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "random(size, *, arena=None)\n--\n\nsize bytes that getrandom(2) writes straight into the locked memory."},
+     "random($type, size, *, arena=None)\n--\n\nsize bytes that getrandom(2) writes straight into the locked memory."},
     {"take", (PyCFunction)(void (*)(void))secret_take, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "take(source, *, arena=None)\n--\n\nThe bytes of a writable, contiguous buffer, which is wiped."},
+     "take($type, source, *, arena=None)\n--\n\nThe bytes of a writable, contiguous buffer, which is wiped."},
     {"copy_of", (PyCFunction)(void (*)(void))secret_copy_of, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "copy_of(source, *, arena=None)\n--\n\nThe bytes of a contiguous buffer, which is left as it is."},
+     "copy_of($type, source, *, arena=None)\n--\n\nThe bytes of a contiguous buffer, which is left as it is."},
     {"reveal", (PyCFunction)(void (*)(void))reveal, METH_FASTCALL | METH_KEYWORDS,
-     "reveal(writable=False)\n--\n\nA context manager whose value is a memoryview of the secret, in place.\n\n"
+     "reveal($self, writable=False)\n--\n\nA context manager whose value is a memoryview of the secret, in place.\n\n"
      "At the end the view is released; ExportedError is raised if slices of it live on."},
     {"freeze", (PyCFunction)freeze, METH_NOARGS,
-     "freeze()\n--\n\nMakes it read-only for good: writable views raise FrozenError. ExportedError while one is open."},
+     "freeze($self)\n--\n\nMakes it read-only for good: writable views raise FrozenError. ExportedError while one is open."},
     {"wipe", (PyCFunction)wipe, METH_NOARGS,
-     "wipe()\n--\n\nZeroes the memory and gives it back. While a view is open it raises ExportedError, no new view\n"
+     "wipe($self)\n--\n\nZeroes the memory and gives it back. While a view is open it raises ExportedError, no new view\n"
      "can be opened, and the memory is zeroed when the last one is released."},
     {"__enter__", (PyCFunction)enter, METH_NOARGS, NULL},
     {"__exit__", (PyCFunction)leave, METH_VARARGS, "Wipes the secret."},

@@ -94,7 +94,8 @@ def test_wheel_contents(artifacts):
 def test_sdist_is_complete(artifacts):
     """The sdist has every file of the project that is kept, so that it builds and tests without git."""
     (sdist,) = artifacts.glob("*.tar.gz")
-    names = {name.partition("/")[2] for name in tarfile.open(sdist).getnames()}
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
     for folder in ("cffi_build", "securemem", "tests", "examples", "docs"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".pyi", ".c", ".h", ".md", ".json"} and path.name != "_core.c":

@@ -122,7 +122,7 @@ def test_max_bytes_bounds_the_arena():
         secrets = []
         with pytest.raises(securemem.ArenaFullError, match="max_bytes"):
             while True:
-                secrets.append(SecureBytes.copy_of(len(secrets).to_bytes(32, "big"), arena=arena))  # noqa: PERF401 - the loop ends by the error
+                secrets.append(SecureBytes.copy_of(len(secrets).to_bytes(32, "big"), arena=arena))
         assert len(secrets) == 3 * 102
         assert arena.fits(32) == 0
         assert all(secret == i.to_bytes(32, "big") for i, secret in enumerate(secrets))
