@@ -1,0 +1,154 @@
+"""The time of making, opening, comparing and dropping secrets, against what people use today."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from securemem import Arena, SecureBytes
+from tests.bench import peers
+from tests.bench.measures import Loop, Measure, Ratio, statement
+
+KEY = bytes(range(32))
+LARGE = 64 * 1024
+CREATE = "SecureBytes.zeros(size, arena=arena)"
+CREATE_AND_WRITE = "SecureBytes.copy_of(source, arena=arena)"
+
+Pair = Iterator[tuple[Loop, Loop]]
+
+
+def _ours(code: str, arena: Arena, source: bytes = KEY, **names: object) -> Loop:
+    return statement(code, SecureBytes=SecureBytes, arena=arena, source=source, size=len(source), **names)
+
+
+@contextmanager
+def create_over_bytearray(size: int = 32) -> Pair:
+    """A secret of zeros, against zeros in a bytearray that is overwritten."""
+    with Arena(at_rest="open") as arena:
+        blank = bytes(size)
+        wiped = "buffer = bytearray(size); buffer[:] = blank; del buffer"
+        yield _ours(CREATE, arena, blank), statement(wiped, size=size, blank=blank)
+
+
+@contextmanager
+def create_and_write_over_bytearray(size: int = 32) -> Pair:
+    """A secret copied from a source, and so wiped when dropped, against a bytearray copied from it and overwritten."""
+    with Arena(at_rest="open") as arena:
+        source, blank = b"\xa5" * size, bytes(size)
+        wiped = "buffer = bytearray(source); buffer[:] = blank; del buffer"
+        yield _ours(CREATE_AND_WRITE, arena, source), statement(wiped, source=source, blank=blank)
+
+
+@contextmanager
+def create_over_openssl() -> Pair:
+    """Against taking and giving back a piece of OpenSSL's secure heap, both in one C call."""
+    heap = peers.openssl()
+    with Arena(at_rest="open") as arena:
+        yield _ours(CREATE, arena), statement("create_release(32)", create_release=heap.create_release)
+
+
+@contextmanager
+def create_over_openssl_calls() -> Pair:
+    """The same with a C call for each, as a Python program that keeps the piece makes them."""
+    heap = peers.openssl()
+    with Arena(at_rest="open") as arena:
+        yield (
+            _ours(CREATE, arena),
+            statement(
+                'free(malloc(32, b"", 0), 32, b"", 0)',
+                malloc=heap.CRYPTO_secure_malloc,
+                free=heap.CRYPTO_secure_clear_free,
+            ),
+        )
+
+
+@contextmanager
+def create_over_sodium() -> Pair:
+    """Against sodium_malloc and sodium_free in one C call."""
+    library = peers.sodium()
+    with Arena(at_rest="open") as arena:
+        yield _ours(CREATE, arena), statement("create_release(32)", create_release=library.create_release)
+
+
+@contextmanager
+def closed_over_sodium(alive: int = 0) -> Pair:
+    """A closed page opened for one write, against libsodium's five steps, in one C call, with none alive."""
+    library = peers.sodium()
+    with Arena() as arena:
+        kept = [SecureBytes.copy_of(KEY, arena=arena) for _ in range(alive)]
+        yield (
+            _ours(CREATE_AND_WRITE, arena),
+            statement("work(source, 32)", work=library.create_write_release, source=KEY),
+        )
+        del kept
+
+
+@contextmanager
+def window_in_c() -> Pair:
+    """The core's open and close in a C loop, against mprotect there and back in one."""
+    library = peers.windows()
+    yield library.windows, library.protections
+
+
+@contextmanager
+def _revealed(code: str, baseline: Loop) -> Pair:
+    with Arena() as arena:
+        yield statement(code, secret=SecureBytes.copy_of(KEY, arena=arena), memoryview=memoryview), baseline
+
+
+def window_by_reveal() -> object:
+    """`with reveal()`, against mprotect there and back in a C loop."""
+    return _revealed("with secret.reveal(): pass", peers.windows().protections)
+
+
+def window_by_reveal_over_calls() -> object:
+    """`with reveal()`, against mprotect there and back called from Python."""
+    library = peers.windows()
+    calls = statement(
+        "mprotect(page, 4096, 1); mprotect(page, 4096, 0)", mprotect=library.mprotect, page=library.bare_page()
+    )
+    return _revealed("with secret.reveal(): pass", calls)
+
+
+def window_by_memoryview() -> object:
+    """memoryview(secret) and its release, against mprotect there and back in a C loop."""
+    return _revealed("memoryview(secret).release()", peers.windows().protections)
+
+
+@contextmanager
+def equal_over_compare_digest(*, with_bytes: bool = False) -> Pair:
+    """Two equal secrets, or a secret and equal bytes, against compare_digest of equal bytes."""
+    with Arena(at_rest="open") as arena:
+        secret = SecureBytes.copy_of(KEY, arena=arena)
+        mine = bytes(bytearray(KEY))
+        other = mine if with_bytes else SecureBytes.copy_of(KEY, arena=arena)
+        compare = statement("compare_digest(mine, other)", compare_digest=hmac.compare_digest, mine=mine, other=KEY)
+        yield statement("secret == other", secret=secret, other=other), compare
+
+
+MEASURES: list[Measure] = [
+    Ratio("create+release 32 B, open / bytearray(32) overwritten", create_over_bytearray, 1.0),
+    Ratio("create+write+release 32 B, open / bytearray(source) overwritten", create_and_write_over_bytearray, None),
+    Ratio("create+release 32 B, open: faster than OpenSSL's secure heap", create_over_openssl, 5.0, "at least"),
+    Ratio("the same, OpenSSL by two C calls", create_over_openssl_calls, None, "at least"),
+    Ratio("create+release 32 B, open: faster than libsodium", create_over_sodium, 100.0, "at least"),
+    Ratio("create+write+release 32 B, closed: faster than libsodium", closed_over_sodium, 3.0, "at least"),
+    Ratio("the same with 20,000 alive", lambda: closed_over_sodium(20_000), 3.0, "at least"),
+    Ratio("window open+close in C / two bare mprotects", window_in_c, 1.2),
+    Ratio("window by `with reveal()` / two bare mprotects", window_by_reveal, 1.4),
+    Ratio("the same, mprotects called through cffi", window_by_reveal_over_calls, None),
+    Ratio("window by memoryview() / two bare mprotects", window_by_memoryview, None),
+    Ratio("== of two secrets of 32 B, open / hmac.compare_digest", equal_over_compare_digest, 1.0),
+    Ratio(
+        "== of a secret and bytes, 32 B, open / hmac.compare_digest",
+        lambda: equal_over_compare_digest(with_bytes=True),
+        1.0,
+    ),
+    Ratio("create+release 64 KiB, open / bytearray overwritten", lambda: create_over_bytearray(LARGE), 1.5),
+    Ratio(
+        "create+write+release 64 KiB, open / bytearray(source) overwritten",
+        lambda: create_and_write_over_bytearray(LARGE),
+        None,
+    ),
+]

@@ -1,0 +1,193 @@
+"""What we are measured against, compiled when first asked for: OpenSSL's secure heap, libsodium, bare mprotect.
+
+Each peer is a small cffi module in API mode, so that a call costs what our own binding's would. The core's C files
+are compiled in beside mprotect, to time a window in C alone. Needs a C compiler; libssl-dev and libsodium-dev.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import importlib.util
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import cffi
+
+from cffi_build import builder
+from tests.bench.measures import NotMeasuredError
+
+CLOCK = """
+#include <time.h>
+static double now(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+"""
+
+OPENSSL_CDEF = """
+int heap_start(size_t bytes, int smallest);
+int create_release(size_t length);
+void *CRYPTO_secure_malloc(size_t length, const char *file, int line);
+void CRYPTO_secure_clear_free(void *pointer, size_t length, const char *file, int line);
+"""
+OPENSSL = """
+#include <openssl/crypto.h>
+static int heap_start(size_t bytes, int smallest) {
+    return CRYPTO_secure_malloc_initialized() || CRYPTO_secure_malloc_init(bytes, smallest) == 1;
+}
+static int create_release(size_t length) {
+    void *data = CRYPTO_secure_malloc(length, "", 0);
+    if (data == NULL || !CRYPTO_secure_allocated(data)) return 0;
+    CRYPTO_secure_clear_free(data, length, "", 0);
+    return 1;
+}
+"""
+
+SODIUM_CDEF = """
+int sodium_init(void);
+int create_release(size_t length);
+int create_write_release(const char *source, size_t length);
+"""
+SODIUM = """
+#include <sodium.h>
+#include <string.h>
+static int create_release(size_t length) {
+    void *data = sodium_malloc(length);
+    sodium_free(data);
+    return data != NULL;
+}
+static int create_write_release(const char *source, size_t length) {
+    void *data = sodium_malloc(length);
+    if (data == NULL || sodium_mprotect_readwrite(data) != 0) return 0;
+    memcpy(data, source, length);
+    if (sodium_mprotect_noaccess(data) != 0) return 0;
+    sodium_free(data);
+    return 1;
+}
+"""
+
+WINDOWS_CDEF = """
+int start(void);
+double windows(size_t repetitions);
+double protections(size_t repetitions);
+void *bare_page(void);
+int mprotect(void *address, size_t length, int access);
+"""
+WINDOWS = """
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "securemem.h"
+static sm_slot *slot;
+static unsigned char *page;
+static size_t size;
+static void *bare_page(void) { return page; }
+/* The bare page is locked and stands between guards, as ours does: so its
+   mprotects neither split nor merge a mapping. */
+static int start(void) {
+    struct sm_policy policy = {SM_AT_REST_CLOSED, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
+    sm_arena *arena;
+    size = (size_t)sysconf(_SC_PAGESIZE);
+    if (sm_start() != SM_OK || sm_arena_create(&arena, &policy) != SM_OK) return 0;
+    if (sm_secret_take(&slot, arena, 32) != SM_OK) return 0;
+    unsigned char *region = mmap(NULL, 3 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (region == MAP_FAILED) return 0;
+    page = region + size;
+    if (mprotect(page, size, PROT_READ | PROT_WRITE) != 0 || mlock(page, size) != 0) return 0;
+    page[0] = 1;
+    return mprotect(page, size, PROT_NONE) == 0;
+}
+static double windows(size_t repetitions) {
+    uint8_t *data;
+    double begin = now();
+    for (size_t i = 0; i < repetitions; i++) {
+        if (sm_secret_open(slot, &data, false) != SM_OK) return -1;
+        sm_secret_close(slot, false);
+    }
+    return (now() - begin) / (double)repetitions;
+}
+static double protections(size_t repetitions) {
+    double begin = now();
+    for (size_t i = 0; i < repetitions; i++) {
+        if (mprotect(page, size, PROT_READ) != 0 || mprotect(page, size, PROT_NONE) != 0) return -1;
+    }
+    return (now() - begin) / (double)repetitions;
+}
+"""
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="securemem-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _compile(name: str, declarations: str, source: str, **options: Any) -> Any:
+    """The compiled module; NotMeasuredError where the compiler or a header is missing."""
+    ffi = cffi.FFI()
+    ffi.cdef(declarations)
+    ffi.set_source(name, source, **options)
+    quiet = os.open(os.devnull, os.O_WRONLY)
+    loud = os.dup(2)
+    os.dup2(quiet, 2)  # what the compiler says of a missing header is said again below, in one line
+    try:
+        path = ffi.compile(tmpdir=str(_folder()))
+    except cffi.VerificationError as failure:
+        raise NotMeasuredError(f"{name} does not compile: {failure}") from failure
+    finally:
+        os.dup2(loud, 2)
+        os.close(quiet)
+        os.close(loud)
+    specification = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def _started(good: int, what: str) -> None:
+    if not good:
+        raise NotMeasuredError(what)
+
+
+@functools.cache
+def openssl() -> Any:
+    """OpenSSL with a secure heap of 8 MiB, its smallest piece 32 bytes; as a cffi lib."""
+    try:
+        module = _compile("peer_openssl", OPENSSL_CDEF, OPENSSL, libraries=["crypto"])
+    except NotMeasuredError as missing:
+        raise NotMeasuredError(f"OpenSSL's headers are missing (libssl-dev): {missing}") from missing
+    _started(module.lib.heap_start(8 << 20, 32), "OpenSSL's secure heap does not start")
+    return module.lib
+
+
+@functools.cache
+def sodium() -> Any:
+    """libsodium, initialised; as a cffi lib."""
+    try:
+        module = _compile("peer_sodium", SODIUM_CDEF, SODIUM, libraries=["sodium"])
+    except NotMeasuredError as missing:
+        raise NotMeasuredError(f"libsodium's headers are missing (libsodium-dev): {missing}") from missing
+    _started(module.lib.sodium_init() >= 0, "libsodium does not start")
+    return module.lib
+
+
+@functools.cache
+def windows() -> Any:
+    """The core's windows and bare mprotects, each in a C loop that answers seconds; as a cffi lib."""
+    module = _compile(
+        "peer_windows",
+        WINDOWS_CDEF,
+        CLOCK + WINDOWS,
+        sources=[str(path) for path in builder.CORE],
+        include_dirs=[str(builder.HERE / "core")],
+        extra_compile_args=builder.hardening_flags(),
+        extra_link_args=builder.LINKING,
+    )
+    _started(module.lib.start(), "a page could not be locked")
+    return module.lib
