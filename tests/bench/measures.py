@@ -11,9 +11,11 @@ import operator
 import statistics
 import timeit
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
 
 # Given a number of repetitions, the seconds that one took.
 Loop = Callable[[int], float]

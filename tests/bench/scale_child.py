@@ -19,10 +19,9 @@ def capacity(limit: int) -> dict[str, int]:
     become(limit)
     with Arena() as arena:
         fits = arena.fits(32)
-        kept = []
+        kept: list[SecureBytes] = []
         try:
-            for _ in itertools.count():
-                kept.append(SecureBytes.zeros(32, arena=arena))
+            kept.extend(SecureBytes.zeros(32, arena=arena) for _ in itertools.count())
         except LockLimitError:
             statistics = arena.statistics()
         if statistics.locked_bytes != statistics.page_bytes or not statistics.process_locked <= limit:

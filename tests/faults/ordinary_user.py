@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+from pathlib import Path
 
 NOBODY = 65534
 
@@ -18,7 +19,7 @@ def become(lock_limit: int) -> None:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-    with open("/proc/self/status", encoding="utf-8") as status:
-        effective = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
+    status = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    effective = next(int(line.split()[1], 16) for line in status if line.startswith("CapEff:"))
     if effective >> 14 & 1:
         raise RuntimeError("CAP_IPC_LOCK stays with this user: RLIMIT_MEMLOCK does not bind it")

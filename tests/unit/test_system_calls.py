@@ -1,0 +1,125 @@
+"""The system calls that a secret costs, counted by strace from outside, between two marks that the child makes.
+
+The mark is getppid, which nothing else here calls; everything is traced, so that no call can hide.
+"""
+
+from __future__ import annotations
+
+import collections
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+PRELUDE = """
+import gc, mmap, os
+from securemem import Arena, SecureBytes
+
+gc.disable()
+gc.freeze()
+mark = os.getppid
+source, large = b"\\xa5" * 32, b"\\xa5" * 65536
+arena, opened = Arena(), Arena(at_rest="open")
+neighbour = SecureBytes.copy_of(source, arena=arena)  # the class has its pages
+
+def create():
+    return SecureBytes.zeros(32, arena=arena)
+
+def life():
+    secret = SecureBytes.zeros(32, arena=arena)
+    with secret.reveal(writable=True) as view:
+        view[:] = source
+
+def copied():
+    SecureBytes.copy_of(source, arena=arena)
+
+def large_open():
+    SecureBytes.copy_of(large, arena=opened)
+
+def large_closed():
+    SecureBytes.copy_of(large, arena=arena)
+
+def known():
+    with mmap.mmap(-1, 4096):
+        pass
+"""
+
+
+def _strace_works() -> str:
+    """Empty, or why not."""
+    if shutil.which("strace") is None:
+        return "strace is not installed (Debian: strace)"
+    trial = subprocess.run(["strace", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
+    return "" if trial.returncode == 0 else f"strace may not trace here: {trial.stderr.strip()}"
+
+
+WHY_NOT = _strace_works()
+pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "strace works")
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """Count the system calls of a few lines in a child, all of its warm-up lines run before."""
+
+    def count(lines: str, warm_up: str = "") -> collections.Counter[str]:
+        program = f"{PRELUDE}\n{textwrap.dedent(warm_up)}\nmark()\n{textwrap.dedent(lines)}\nmark()\n"
+        log = tmp_path / "strace.log"
+        command = ["strace", "-qq", "-o", str(log), sys.executable, "-c", program]
+        subprocess.run(command, check=True, timeout=120)
+        names = re.findall(r"^(\w+)\(", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        first, last = (at for at, name in enumerate(names) if name == "getppid")
+        return collections.Counter(names[first + 1 : last])
+
+    return count
+
+
+def test_strace_sees_what_is_called(calls):
+    """The control: a known mapping, its unmapping, and three calls in a row are counted as such."""
+    found = calls("known()\nfor _ in range(3): os.getpgrp()", warm_up="known(); os.getpgrp()")
+    assert found["mmap"] == 1
+    assert found["munmap"] == 1
+    assert found["getpgrp"] == 3
+
+
+def test_strace_sees_the_first_secret_of_an_arena(calls):
+    """The control: an arena's first page is reserved, advised, opened, locked and closed again."""
+    found = calls("kept = SecureBytes.zeros(32, arena=fresh)", warm_up="fresh = Arena()")
+    assert found["mmap"] == 1
+    assert found["mlock"] == 1
+    assert found["madvise"] == 4
+    assert found["mprotect"] == 2
+
+
+def test_create_alone_makes_no_system_call(calls):
+    """A free slot is zero already, so making a secret opens no page; nor does dropping one never written."""
+    assert not calls("secret = create()", warm_up="kept = create(); create()")
+    assert not calls("del secret", warm_up="create(); secret = create()")
+
+
+@pytest.mark.parametrize("work", ["life", "copied"])
+def test_a_whole_life_costs_four_mprotects(calls, work):
+    """Create, one write and release on a closed page: open and close for the write, the same for the wipe."""
+    found = calls(f"{work}()", warm_up=f"{work}(); {work}()")
+    assert found == {"mprotect": 4}
+
+
+def test_the_cost_is_the_same_for_each_of_many(calls):
+    """A hundred lives beside a thousand secrets: four mprotects each, and nothing now and then."""
+    found = calls("for _ in range(100): life()", warm_up="kept = [create() for _ in range(1000)]\nlife(); life()")
+    assert found == {"mprotect": 400}
+
+
+def test_one_open_window_serves_all_of_a_page(calls):
+    """While a neighbour's window is open for writing, a life on that page asks the kernel for nothing."""
+    found = calls("life()", warm_up="window = neighbour.reveal(True)\nview = window.__enter__()\nlife(); life()")
+    assert not found
+
+
+def test_a_large_secret_comes_from_the_cache(calls):
+    """64 KiB again: no mmap; in an open arena no call at all, in a closed one the same four mprotects."""
+    assert not calls("large_open()", warm_up="large_open(); large_open()")
+    assert calls("large_closed()", warm_up="large_closed(); large_closed()") == {"mprotect": 4}
+    assert calls("large_open()")["mmap"] == 1  # the control: the first of its size is mapped
