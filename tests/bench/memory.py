@@ -115,7 +115,7 @@ def window_by_reveal_over_calls() -> AbstractContextManager[tuple[Loop, Loop]]:
     """`with reveal()`, against mprotect there and back, each called from Python: like against like."""
     library = peers.windows()
     calls = "mprotect(page, 4096, 1); mprotect(page, 4096, 0)"
-    return _revealed(statement(calls, mprotect=library.mprotect, page=library.bare_page()))
+    return _revealed(statement(calls, mprotect=library.mprotect, page=library.closed_page()))
 
 
 @contextmanager

@@ -77,8 +77,10 @@ def _append(arena: Arena, kept: list[SecureBytes], count: int) -> float:
 def append(at_rest: str = "open") -> Iterator[tuple[Loop, Loop]]:
     """Secrets around the 1,000,000th, against those around the 1,000th of fresh arenas; growth and its calls included.
 
-    6,528 repetitions fill one run of 64 pages, so that each sample at the far end has just one growth.
+    6,528 repetitions fill one run of 64 pages, so that each sample at the far end has just one growth. The fresh
+    arenas are kept, so that memory is as new to the process on one side as on the other.
     """
+    beginnings: list[list[SecureBytes]] = []
     with Arena(at_rest=at_rest) as arena:
         kept = _fill(arena, MANY - 8 * 6_528)
 
@@ -88,8 +90,10 @@ def append(at_rest: str = "open") -> Iterator[tuple[Loop, Loop]]:
         def early(count: int) -> float:
             seconds = 0.0
             for _ in range(count // FEW):
-                with Arena(at_rest=at_rest) as fresh:
-                    seconds += _append(fresh, _fill(fresh, FEW // 2), FEW)
+                fresh = Arena(at_rest=at_rest)
+                begun = _fill(fresh, FEW // 2)
+                seconds += _append(fresh, begun, FEW)
+                beginnings.append(begun)
             return seconds / (count // FEW * FEW)
 
         yield late, early
