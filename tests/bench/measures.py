@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Loop = Callable[[int], float]
 Direction = Literal["at most", "at least"]
 
-SAMPLE_SECONDS = 0.01
+SAMPLE_SECONDS = 0.003
 
 
 class NotMeasuredError(Exception):

@@ -45,7 +45,7 @@ def main() -> int:
     """Run the measures asked for; the exit status."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.ratios", description=__doc__)
     parser.add_argument("--only", metavar="NAME", default="", help="those whose module or name contains NAME")
-    parser.add_argument("--rounds", type=int, default=15, help="timings of each side, in turn (default: 15)")
+    parser.add_argument("--rounds", type=int, default=45, help="timings of each side, in turn (default: 45)")
     parser.add_argument("--allow-missing", action="store_true", help="succeed though a peer is not installed")
     options = parser.parse_args()
     if options.rounds < 1:

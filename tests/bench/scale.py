@@ -82,7 +82,7 @@ def append(at_rest: str = "open") -> Iterator[tuple[Loop, Loop]]:
     """
     beginnings: list[list[SecureBytes]] = []
     with Arena(at_rest=at_rest) as arena:
-        kept = _fill(arena, MANY - 8 * 6_528)
+        kept = _fill(arena, MANY - 22 * 6_528)
 
         def late(count: int) -> float:
             return _append(arena, kept, count) / count
