@@ -112,7 +112,7 @@ estate.check_intact()
 
 
 def test_fork_with_threads_at_work():
-    """Forks while threads make, reveal and drop secrets: the core's mutex is free in each child, the lists are whole."""
+    """Forks while threads make, reveal and drop secrets: each child finds the mutex free, the lists whole."""
     with_estate("""
 stop = False
 def work(arena):
@@ -227,7 +227,7 @@ assert view[0] == view[-1] == 0x11
 
 
 def test_subprocess_by_vfork_fork_and_posix_spawn():
-    """Programs started by vfork, by fork and by posix_spawn: the parent, whose memory vfork shares, is not taken for a child."""
+    """Programs started by vfork, fork and posix_spawn: a vfork, which shares memory, does not make the parent a child."""
     with_estate("""
 import subprocess
 for vfork, spawn, close_fds in [(True, False, True), (False, False, True), (False, True, False)]:
@@ -252,7 +252,7 @@ estate.check_intact()
 
 
 def test_multiprocessing_fork():
-    """multiprocessing's fork: the estate comes along by inheritance, and is refused."""
+    """With the fork method of multiprocessing the estate comes along by inheritance, and is refused."""
     with_estate("""
 import multiprocessing
 from estate import check_in_process
