@@ -11,11 +11,12 @@ import os
 import resource
 import sys
 import warnings
+from importlib import import_module
 from importlib.machinery import ExtensionFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from securemem import _core, exceptions
+from securemem import exceptions
 from securemem.memory_map import status_kib
 from securemem.protection import read_protection
 
@@ -24,20 +25,27 @@ if TYPE_CHECKING:
 
     from securemem._types import ArenaHandle, Reveal, SecureBytes
 
-_ffi: Any = _core.ffi
-_lib: Any = _core.lib
-
 
 def _load_types() -> ModuleType:
     name = "securemem._types"
-    loader = ExtensionFileLoader(name, _core.__file__)
-    spec = spec_from_file_location(name, _core.__file__, loader=loader)
+    compiled = find_spec("securemem._core")
+    if compiled is None or compiled.origin is None:
+        raise ImportError("securemem._core is not there: build it with `pip install`")
+    loader = ExtensionFileLoader(name, compiled.origin)
+    spec = spec_from_file_location(name, compiled.origin, loader=loader)
     if spec is None:
-        raise ImportError(f"{name} cannot be loaded from {_core.__file__}")
+        raise ImportError(f"{name} cannot be loaded from {compiled.origin}")
     module = module_from_spec(spec)
     loader.exec_module(module)
     sys.modules[name] = module
     return module
+
+
+# The types first: they are what refuses a sub-interpreter.
+_types = _load_types()
+_core = import_module("securemem._core")
+_ffi: Any = _core.ffi
+_lib: Any = _core.lib
 
 
 def lock_limit() -> int | None:
@@ -125,7 +133,6 @@ def warn_unlocked() -> None:
     )
 
 
-_types = _load_types()
 _types.install(raise_status, warn_unlocked, read_protection)
 
 if not TYPE_CHECKING:

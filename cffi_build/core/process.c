@@ -7,6 +7,7 @@
  */
 #include "process.h"
 
+#include <errno.h>
 #include <pthread.h>
 
 #include "arena.h"
@@ -72,6 +73,7 @@ enum sm_status sm_start(void) {
     }
     if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
         sm_os_unmap(address, page);
+        sm_failure_set("pthread_atfork", ENOMEM, 0);
         return SM_NO_MEMORY;
     }
     *(volatile uint64_t *)address = sm_process.generation;

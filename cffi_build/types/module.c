@@ -54,36 +54,46 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "securemem._types", .m_size = -1, .m_methods = functions};
-
-static int add_types(PyObject *module) {
-    Secret_Type = secret_type_make();
+/* Types once per process: a second import finds them as they are. */
+static int make_types(void) {
+    if (Secret_Type != NULL) return 0;
+    PyTypeObject *secret = secret_type_make();
     Reveal_Type = reveal_type_make();
     ArenaHandle_Type = arena_type_make();
-    if (Secret_Type == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL) return -1;
+    if (secret == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL) return -1;
+    if (Py_AtExit(sm_stop) != 0) {
+        PyErr_SetString(PyExc_ImportError, "securemem cannot start: Py_AtExit has no room for its wiping at exit");
+        return -1;
+    }
+    Secret_Type = secret;
+    return 0;
+}
+
+static int execute(PyObject *module) {
+    if (PyInterpreterState_GetID(PyInterpreterState_Get()) != 0) {
+        PyErr_SetString(PyExc_ImportError,
+                        "securemem holds memory of the whole process and cannot be imported in a sub-interpreter: "
+                        "import it in the main interpreter");
+        return -1;
+    }
+    if (sm_start() != SM_OK) {
+        PyErr_Format(PyExc_ImportError, "securemem cannot start: %s failed with errno %d", sm_failure_get()->call,
+                     sm_failure_get()->error);
+        return -1;
+    }
+    if (make_types() != 0) return -1;
     if (PyModule_AddObjectRef(module, "SecureBytes", (PyObject *)Secret_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Reveal", (PyObject *)Reveal_Type) != 0) return -1;
     return PyModule_AddObjectRef(module, "ArenaHandle", (PyObject *)ArenaHandle_Type);
 }
 
+/* In two phases: a module of one phase is copied into a sub-interpreter
+ * without being asked, and its hooks would die with that interpreter. */
+static PyModuleDef_Slot slots[] = {{Py_mod_exec, execute}, {0, NULL}};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, .m_name = "securemem._types", .m_methods = functions,
+                                        .m_slots = slots};
+
 PyMODINIT_FUNC PyInit__types(void) {
-    if (PyInterpreterState_GetID(PyInterpreterState_Get()) != 0) {
-        PyErr_SetString(PyExc_ImportError,
-                        "securemem holds memory of the whole process and cannot be imported in a sub-interpreter: "
-                        "import it in the main interpreter");
-        return NULL;
-    }
-    if (sm_start() != SM_OK) {
-        PyErr_Format(PyExc_ImportError, "securemem cannot start: %s failed with errno %d", sm_failure_get()->call,
-                     sm_failure_get()->error);
-        return NULL;
-    }
-    PyObject *module = PyModule_Create(&definition);
-    if (module == NULL) return NULL;
-    if (add_types(module) != 0 || Py_AtExit(sm_stop) != 0) {
-        Py_DECREF(module);
-        return NULL;
-    }
-    return module;
+    return PyModuleDef_Init(&definition);
 }
