@@ -20,7 +20,7 @@ static void hold(struct sweep *sweep, struct sm_window *window) {
 
 static void purge_one(struct sm_slot *slot, void *context) {
     struct sweep *sweep = context;
-    if (slot->state == SM_SLOT_WIPED) return;
+    if (slot->state == SM_SLOT_WIPED || slot->abandoned) return; /* the abandoned were tried already */
     if (sm_secret_views(slot) > 0) {
         slot->state = SM_SLOT_DOOMED;
         sweep->waiting += sm_secret_views(slot);
@@ -33,6 +33,7 @@ static void purge_one(struct sm_slot *slot, void *context) {
 size_t sm_secret_purge(void) {
     struct sweep sweep = {0};
     sm_enter();
+    sm_secret_retry_pending();
     sm_arena_visit_all(purge_one, &sweep);
     hold(&sweep, NULL);
     sm_leave();
@@ -45,6 +46,7 @@ enum sm_status sm_arena_close(sm_arena *arena, size_t *waiting) {
     bool ours = arena->generation == sm_generation();
     if (ours) {
         arena->closed = true;
+        sm_secret_retry_pending();
         sm_arena_visit(arena, purge_one, &sweep);
         hold(&sweep, NULL);
         sm_arena_drop_idle(arena);
