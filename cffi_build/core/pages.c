@@ -103,27 +103,17 @@ static enum sm_status map_secret(const struct sm_pages *pages) {
 
 enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout) {
     size_t page = sm_os_page_size();
-    struct sm_pages pages = {.layout = *layout, .step = sm_pages_step(layout)};
-    pages.region_length = page + layout->spans * pages.step + (layout->guard_each ? 0 : page);
+    *out = (struct sm_pages){.layout = *layout, .step = sm_pages_step(layout)};
+    out->region_length = page + layout->spans * out->step + (layout->guard_each ? 0 : page);
     void *region;
-    if (sm_os_reserve(&region, pages.region_length) != 0) return SM_NO_MEMORY;
-    pages.region = region;
-    pages.first = pages.region + page;
-    enum sm_status status = layout->backend == SM_BACKEND_MEMFD_SECRET ? map_secret(&pages) : map_anonymous(&pages);
-    if (status != SM_OK) {
-        struct sm_failure cause = *sm_failure_get();
-        sm_pages_unmap(&pages);
-        sm_failure_set(cause.call, cause.error, cause.wanted);
-        return status;
-    }
-    *out = pages;
-    return SM_OK;
+    if (sm_os_reserve(&region, out->region_length) != 0) return SM_NO_MEMORY;
+    out->region = region;
+    out->first = out->region + page;
+    return layout->backend == SM_BACKEND_MEMFD_SECRET ? map_secret(out) : map_anonymous(out);
 }
 
-/* Unmapping a whole region of ours fails only if its address or length is
- * wrong, which is corruption. */
-void sm_pages_unmap(struct sm_pages *pages) {
-    if (sm_os_unmap(pages->region, pages->region_length) != 0) {
-        sm_os_abort("pages could not be unmapped: their bookkeeping is damaged");
-    }
+int sm_pages_unmap(struct sm_pages *pages) {
+    int error = pages->region == NULL ? 0 : sm_os_unmap(pages->region, pages->region_length);
+    if (error == EINVAL) sm_os_abort("pages could not be unmapped: their bookkeeping is damaged");
+    return error;
 }

@@ -21,10 +21,12 @@ struct sm_pages {
     size_t step; /* bytes from one span to the next */
 };
 
-/* Maps, protects and locks; the spans are open for writing and zero. */
+/* Maps, protects and locks; the spans are open for writing and zero.  After a
+ * failure, what it mapped is still to be unmapped. */
 enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout);
-/* The pages must have been wiped. */
-void sm_pages_unmap(struct sm_pages *pages);
+/* The pages must have been wiped.  0, or the errno of a kernel that has no
+ * memory to split a mapping: then they are mapped as before. */
+int sm_pages_unmap(struct sm_pages *pages);
 
 size_t sm_pages_step(const struct sm_layout *layout);     /* from one span to the next */
 size_t sm_pages_bytes(const struct sm_layout *layout);    /* without guards */

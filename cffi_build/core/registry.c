@@ -89,5 +89,6 @@ void sm_arena_abandon_all(void) {
     }
     arenas = NULL;
     default_arena = NULL;
+    sm_slab_forget_leftovers();
     sm_windows_forget_all();
 }

@@ -43,24 +43,59 @@ static void format(struct sm_slab *slab) {
     }
 }
 
+static struct sm_slab *leftovers;
+
+static bool try_to_free(struct sm_slab *slab) {
+    if (sm_pages_unmap(&slab->pages) != 0) return false;
+    free(slab->windows);
+    free(slab);
+    return true;
+}
+
+const struct sm_slab *sm_slab_retry_leftovers(void) {
+    struct sm_slab **link = &leftovers;
+    while (*link != NULL) {
+        struct sm_slab *slab = *link;
+        struct sm_slab *next = slab->next;
+        if (try_to_free(slab)) *link = next;
+        else link = &slab->next;
+    }
+    return leftovers;
+}
+
+void sm_slab_forget_leftovers(void) {
+    leftovers = NULL;
+}
+
+static void destroy_after_failure(struct sm_slab *slab) {
+    struct sm_failure cause = *sm_failure_get();
+    sm_slab_destroy(slab);
+    sm_failure_set(cause.call, cause.error, cause.wanted);
+}
+
 enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layout, size_t slot_size, int at_rest) {
     bool large = slot_size > SM_SLAB_MAX;
     size_t per_span = large ? 1 : layout->span_length / (slot_size + CANARY);
     size_t slots = per_span * layout->spans;
     struct sm_slab *slab = calloc(1, sizeof *slab + slots * sizeof slab->slot[0]);
     struct sm_window *windows = calloc(layout->spans, sizeof *windows);
-    enum sm_status status = slab == NULL || windows == NULL ? SM_NO_MEMORY : sm_pages_map(&slab->pages, layout);
-    if (status != SM_OK) {
+    if (slab == NULL || windows == NULL) {
         free(slab);
         free(windows);
-        return status;
+        return SM_NO_MEMORY;
     }
+    slab->windows = windows;
     slab->slots = slots;
     slab->per_span = per_span;
     slab->slot_size = slot_size;
     slab->size_class = large ? -1 : 0;
     while ((size_t)1 << slab->step_shift < sm_pages_step(layout)) slab->step_shift++;
-    slab->windows = windows;
+    sm_slab_retry_leftovers();
+    enum sm_status status = sm_pages_map(&slab->pages, layout);
+    if (status != SM_OK) {
+        destroy_after_failure(slab);
+        return status;
+    }
     format(slab);
     for (size_t i = 0; i < layout->spans; i++) {
         windows[i] = (struct sm_window){.address = sm_pages_span(&slab->pages, i),
@@ -69,7 +104,7 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
                                         .access = SM_ACCESS_WRITE};
         int error = sm_window_settle(&windows[i]);
         if (error != 0) {
-            sm_slab_destroy(slab);
+            destroy_after_failure(slab);
             return sm_os_refusal(error);
         }
     }
@@ -79,9 +114,9 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
 
 void sm_slab_destroy(struct sm_slab *slab) {
     for (size_t i = 0; i < slab->pages.layout.spans; i++) sm_window_forget(&slab->windows[i]);
-    sm_pages_unmap(&slab->pages);
-    free(slab->windows);
-    free(slab);
+    if (try_to_free(slab)) return;
+    slab->next = leftovers;
+    leftovers = slab;
 }
 
 struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length) {

@@ -54,7 +54,13 @@ struct sm_slab {
  * layout's spans, or, if slot_size is larger than a span's page, for one
  * request of up to one span.  All slots free and zero, windows at rest. */
 enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layout, size_t slot_size, int at_rest);
+/* Its pages must have been wiped.  Where the kernel will not unmap them, it is
+ * kept as a leftover. */
 void sm_slab_destroy(struct sm_slab *slab);
+
+/* Tries again to unmap the leftovers; those that remain, by next. */
+const struct sm_slab *sm_slab_retry_leftovers(void);
+void sm_slab_forget_leftovers(void); /* in a forked child */
 
 struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length); /* NULL: full */
 void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot);

@@ -15,6 +15,17 @@ static void add(struct sm_statistics *sum, const struct sm_statistics *counts) {
     sum->open_windows += counts->open_windows;
 }
 
+/* Runs that no arena has any more, and that the kernel would not unmap. */
+static void add_leftovers(struct sm_statistics *sum) {
+    for (const struct sm_slab *slab = sm_slab_retry_leftovers(); slab != NULL; slab = slab->next) {
+        const struct sm_layout *layout = &slab->pages.layout;
+        sum->runs++;
+        sum->page_bytes += sm_pages_bytes(layout);
+        if (layout->locked) sum->locked_bytes += sm_pages_bytes(layout);
+        sum->mappings += sm_pages_mappings(layout);
+    }
+}
+
 enum sm_status sm_arena_statistics(sm_arena *arena, struct sm_statistics *out) {
     struct sm_statistics sum = {0};
     sm_enter();
@@ -23,6 +34,7 @@ enum sm_status sm_arena_statistics(sm_arena *arena, struct sm_statistics *out) {
     sm_secret_retry_pending();
     if (arena == NULL) {
         for (const sm_arena *each = sm_arena_first(); each != NULL; each = each->next) add(&sum, &each->counts);
+        add_leftovers(&sum);
     } else {
         add(&sum, &arena->counts);
     }
