@@ -1,7 +1,6 @@
 """A process whose securemem runs over the faulty platform: every operation, under every planned failure.
 
-    python tests/faults/faulty_child.py SHARED_OBJECT every AT_REST LOCK SIZE
-    python tests/faults/faulty_child.py SHARED_OBJECT SCENARIO
+    python tests/faults/faulty_child.py SHARED_OBJECT AT_REST LOCK BACKEND SIZE
 
 prints a line per failure that fired: operation, verb, call, how many calls failed, what the operation answered.
 Ends with a traceback and status 1 where something was leaked, left half done, or lost.
@@ -15,40 +14,24 @@ import gc
 import os
 import sys
 import warnings
-from importlib.machinery import ExtensionFileLoader
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
-loader = ExtensionFileLoader("_core", sys.argv[1])
-spec = spec_from_file_location("_core", sys.argv[1], loader=loader)
-core = module_from_spec(spec)
-loader.exec_module(core)
-sys.modules["securemem._core"] = core
+from faulty_core import FOREVER, VERBS, end_plan, fired, plan
 
-import securemem  # noqa: E402 - over the substituted core
-from securemem import Arena, SecureBytes, SecureMemError  # noqa: E402 - the same
+import securemem
+from securemem import Arena, SecureBytes, SecureMemError
 
-ffi, lib = core.ffi, core.lib
-VERBS = []
-while (name := lib.faulty_verb(len(VERBS))) != ffi.NULL:
-    VERBS.append(ffi.string(name).decode())
-FOREVER = 2**62
-ERRORS = {"lock": [errno.ENOMEM, errno.EPERM, errno.EAGAIN], "protect": [errno.ENOMEM, errno.EACCES]}
+ADVICE = ("exclude_from_dumps", "exclude_from_fork", "exclude_from_merging", "exclude_from_huge_pages")
+ERRORS = {
+    "lock": (errno.ENOMEM, errno.EPERM, errno.EAGAIN),
+    "protect": (errno.ENOMEM, errno.EACCES),
+    "map_secret": (errno.ENOMEM, errno.EAGAIN),
+    "secret_file": (errno.ENOSYS, errno.EMFILE),
+    **dict.fromkeys(ADVICE, (errno.ENOMEM, errno.EINVAL)),
+}
 SIZES = {"small": 32, "growing": 32, "large": 20_000}
 # Secrets that fill the first runs, of one and two pages, so that the next one asks for a run of four.
 FILLING = 3 * (4096 // 40)
-
-
-def plan(verb: str, first: int = 1, count: int = FOREVER, error: int = errno.ENOMEM, *, after: bool = False) -> None:
-    """Let the calls `first` to `first + count - 1` of a verb fail from now on."""
-    lib.faulty_plan(VERBS.index(verb), first, count, error, after)
-
-
-def end_plan() -> int:
-    """Let everything succeed again; the number of calls that failed."""
-    fired = lib.faulty_fired()
-    lib.faulty_plan(len(VERBS), 1, 0, 0, False)  # noqa: FBT003 - C takes no names
-    return int(fired)
 
 
 def pattern(size: int) -> bytes:
@@ -57,7 +40,7 @@ def pattern(size: int) -> bytes:
 
 
 def held() -> tuple[int, int]:
-    """Bytes of inaccessible mappings (every run has guards, so a lost run shows) and of locked memory, by the kernel."""
+    """Bytes of inaccessible mappings (every run has guards, so a lost run shows) and of locked memory."""
     closed = 0
     for line in Path("/proc/self/maps").read_text().splitlines():
         addresses, permissions = line.split()[:2]
@@ -75,7 +58,7 @@ def address_of(secret: SecureBytes) -> int:
 
 def memory(address: int, size: int) -> bytes:
     """What lies there, whatever the page protection; zeroes where nothing is mapped any more."""
-    with open("/proc/self/mem", "rb", 0) as file:
+    with Path("/proc/self/mem").open("rb", 0) as file:
         try:
             return os.pread(file.fileno(), size, address)
         except OSError:
@@ -85,10 +68,10 @@ def memory(address: int, size: int) -> bytes:
 class Case:
     """An arena with two secrets, and what the operations use of it."""
 
-    def __init__(self, at_rest: str, lock: str, kind: str) -> None:
+    def __init__(self, at_rest: str, lock: str, backend: str, kind: str) -> None:
         """Make the secrets, and fill the runs where growth is asked for."""
         self.size = SIZES[kind]
-        self.policies = {"at_rest": at_rest, "lock": lock}
+        self.policies = {"at_rest": at_rest, "lock": lock, "backend": backend}
         self.arena = Arena(**self.policies)
         self.filling = [SecureBytes.zeros(32, arena=self.arena) for _ in range(FILLING - 3 if kind == "growing" else 0)]
         self.secret = SecureBytes.copy_of(pattern(self.size), arena=self.arena)
@@ -102,14 +85,17 @@ class Case:
 
 
 def zeros(case: Case) -> None:
+    """SecureBytes.zeros."""
     case.made = SecureBytes.zeros(case.size, arena=case.arena)
 
 
 def random(case: Case) -> None:
+    """SecureBytes.random."""
     case.made = SecureBytes.random(case.size, arena=case.arena)
 
 
 def take(case: Case) -> None:
+    """SecureBytes.take, whose source is wiped only when its bytes have arrived."""
     try:
         case.made = SecureBytes.take(case.source, arena=case.arena)
     finally:
@@ -118,49 +104,60 @@ def take(case: Case) -> None:
 
 
 def copy_of(case: Case) -> None:
+    """SecureBytes.copy_of."""
     case.made = SecureBytes.copy_of(bytes(case.source), arena=case.arena)
 
 
 def slicing(case: Case) -> None:
+    """A slice."""
     case.made = case.secret[: case.size]
 
 
 def equal_secret(case: Case) -> None:
+    """== with another secret."""
     assert case.secret == case.sibling
 
 
 def equal_bytes(case: Case) -> None:
+    """== with bytes."""
     assert case.secret == bytes(case.source)
 
 
 def exporting(case: Case) -> None:
+    """A memoryview over the secret."""
     with memoryview(case.secret) as view:
         assert view == case.source
 
 
 def reveal_to_read(case: Case) -> None:
+    """The secret is revealed to read."""
     with case.secret.reveal() as view:
         assert view == case.source
 
 
 def reveal_to_write(case: Case) -> None:
+    """reveal(writable=True)."""
     with case.secret.reveal(writable=True) as view:
         view[0] = case.source[0]
 
 
 def freeze(case: Case) -> None:
+    """The secret is frozen."""
     case.secret.freeze()
 
 
 def wipe(case: Case) -> None:
+    """The secret is wiped."""
     case.secret.wipe()
 
 
 def wipe_frozen(case: Case) -> None:
+    """wipe() of a frozen secret."""
     case.frozen.wipe()
 
 
 def wipe_while_viewed(case: Case) -> None:
+    """wipe() under a view, and the release of the view."""
     view = memoryview(case.secret)
     try:
         case.secret.wipe()
@@ -171,47 +168,57 @@ def wipe_while_viewed(case: Case) -> None:
 
 
 def delete(case: Case) -> None:
+    """The last reference goes."""
     case.secret = None
 
 
 def with_statement(case: Case) -> None:
+    """A with statement, whose end wipes."""
     with case.secret as secret:
         assert len(secret) == case.size
 
 
 def arena_create(case: Case) -> None:
+    """A new arena."""
     case.made = Arena(**case.policies)
 
 
 def arena_close(case: Case) -> None:
+    """Arena.close()."""
     case.may_lose = True
     case.arena.close()
 
 
 def arena_drop(case: Case) -> None:
+    """The last references to an arena and its secrets go."""
     case.may_lose = True
     case.secret = case.sibling = case.frozen = case.arena = None
     case.filling.clear()
 
 
 def purge(case: Case) -> None:
+    """Everything is wiped."""
     case.may_lose = True
     securemem.purge()
 
 
 def statistics(case: Case) -> None:
+    """Arena.statistics()."""
     assert case.arena.statistics().live_secrets >= 3
 
 
 def fits(case: Case) -> None:
+    """Arena.fits()."""
     assert case.arena.fits(case.size) >= 0
 
 
 def protection(case: Case) -> None:
+    """SecureBytes.protection."""
     assert case.secret.protection.dump_excluded
 
 
 def forking(case: Case) -> None:
+    """A fork; the child uses what it must not have, and makes a secret of its own."""
     child = os.fork()
     if child == 0:
         status = 1
@@ -225,6 +232,7 @@ def forking(case: Case) -> None:
 
 
 def in_child(case: Case) -> int:
+    """What a forked child does: its exit status, 10 where the plan fired."""
     for use in (reveal_to_read, equal_bytes, wipe, slicing):
         try:
             use(case)
@@ -254,8 +262,7 @@ def attempt(operation, case: Case) -> str:
         try:
             operation(case)
         except SecureMemError as error:
-            assert str(error), "an error without a message"
-            return type(error).__name__
+            return type(error).__name__ if str(error) else "an error without a message"
     return "done" + "+" * len(seen)
 
 
@@ -293,7 +300,7 @@ def make_earlier() -> list[SecureBytes]:
     return made
 
 
-def every(at_rest: str, lock: str, kind: str) -> None:
+def every(at_rest: str, lock: str, backend: str, kind: str) -> None:
     """Every verb at every call index, once and from there on, in every operation."""
     earlier = make_earlier()
     for operation in OPERATIONS:
@@ -304,13 +311,13 @@ def every(at_rest: str, lock: str, kind: str) -> None:
             for error in ERRORS.get(verb, [errno.ENOMEM]):
                 for count, after in [(1, False), (FOREVER, False), *([(1, True)] if verb == "lock" else [])]:
                     first = 1
-                    while one(operation, (at_rest, lock, kind), earlier, (verb, first, count, error, after)):
+                    while one(operation, (at_rest, lock, backend, kind), earlier, (verb, first, count, error, after)):
                         first += 1
                         if name == "purge":
                             earlier = make_earlier()
 
 
-def one(operation, kind: tuple[str, str, str], earlier: list[SecureBytes], planned: tuple) -> bool:
+def one(operation, kind: tuple[str, str, str, str], earlier: list[SecureBytes], planned: tuple) -> bool:
     """One operation under one plan, with all checks; whether the plan fired."""
     verb, first, count, error, after = planned
     name = operation.__name__
@@ -321,7 +328,7 @@ def one(operation, kind: tuple[str, str, str], earlier: list[SecureBytes], plann
     plan(verb, first, count, error, after=after)
     try:
         answer = attempt(operation, case)
-        fired = lib.faulty_fired() > 0 or case.fired_in_child
+        failed = fired() > 0 or case.fired_in_child
         during = securemem.statistics() if count == FOREVER else None
         end_plan()
         now = securemem.statistics()
@@ -341,16 +348,11 @@ def one(operation, kind: tuple[str, str, str], earlier: list[SecureBytes], plann
     except BaseException:
         print(f"in {name}, {kind}, {planned}:", file=sys.stderr)
         raise
-    if fired:
+    if failed:
         seen = during is not None and (during.stuck_pages + during.pending_wipes > 0)
         print(name, verb, first, "once" if count == 1 else "forever", answer, deferred, int(seen))
-    return fired
+    return failed
 
 
 if __name__ == "__main__":
-    if sys.argv[2] == "every":
-        every(*sys.argv[3:])
-    else:
-        import faulty_scenarios
-
-        getattr(faulty_scenarios, sys.argv[2])()
+    every(*sys.argv[2:])
