@@ -1,0 +1,70 @@
+"""Compiles securemem's module in a build of its own: with the faulty platform, or with sanitizers.
+
+    python tests/core/compile_module.py faulty|sanitized FOLDER
+
+prints the path of the shared object. Never part of the wheel.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "cffi_build"))
+
+import builder  # noqa: E402 - found by the line above
+
+PLAN = """
+const char *faulty_verb(size_t verb);
+void faulty_plan(size_t verb, size_t first, size_t count, int error, bool after);
+size_t faulty_calls(size_t verb);
+size_t faulty_fired(void);
+"""
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+# Fortified calls hide from AddressSanitizer, and it wants its own symbols seen.
+NOT_SANITIZED = {"-D_FORTIFY_SOURCE=3", "-O2"}
+
+
+def verbs() -> dict[str, tuple[str, str]]:
+    """The verbs of os.h that can fail: name to parameters and arguments, as C text."""
+    header = (ROOT / "cffi_build/core/os.h").read_text()
+    found = {}
+    for name, parameters in re.findall(r"^int sm_os_(\w+)\(([^)]*)\);", header, re.MULTILINE):
+        arguments = [] if parameters == "void" else [one.split()[-1].lstrip("*") for one in parameters.split(",")]
+        found[name] = (parameters, ", ".join(arguments))
+    return found
+
+
+def build(folder: Path, core: list[Path], extra_cdef: str, flags: list[str], linking: list[str]) -> Path:
+    """Compile into folder, from a copy of the sources so that no object file lands among them."""
+    shutil.copytree(ROOT / "cffi_build", folder / "cffi_build")
+    shutil.copytree(ROOT / "tests/core", folder / "tests/core")
+    module = builder.make("_core", core, extra_cdef=extra_cdef, flags=flags, linking=linking)
+    return Path(module.compile(tmpdir=str(folder)))
+
+
+def faulty(folder: Path) -> Path:
+    """Compile the module over os_faulty.c, every verb of os.h wrapped."""
+    wrapped = verbs()
+    lines = [f"VERB({name}, ({parameters}), ({arguments}))\n" for name, (parameters, arguments) in wrapped.items()]
+    (folder / "faulty_verbs.h").write_text("".join(lines))
+    return build(
+        folder,
+        [*builder.CORE, ROOT / "tests/core/os_faulty.c"],
+        PLAN,
+        [*builder.hardening_flags(), f"-I{folder}"],
+        [*builder.LINKING, *(f"-Wl,--wrap=sm_os_{name}" for name in wrapped)],
+    )
+
+
+def sanitized(folder: Path) -> Path:
+    """Compile the module as it is, under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    flags = [flag for flag in builder.hardening_flags() if flag not in NOT_SANITIZED]
+    return build(folder, builder.CORE, "", [*flags, "-O1", "-g", *SANITIZERS], SANITIZERS)
+
+
+if __name__ == "__main__":
+    print({"faulty": faulty, "sanitized": sanitized}[sys.argv[1]](Path(sys.argv[2])))
