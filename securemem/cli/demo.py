@@ -6,21 +6,21 @@ what to search for, and reads each worker's memory from outside while that stand
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import stat
 import subprocess
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from securemem.cli.demo_worker import KEY_BYTES
 from securemem.exceptions import ScanRefusedError
 from securemem.process.needles import forms_of
-from securemem.process.scanner import Copies, scan_process
+from securemem.process.scanner import Copies, Place, scan_process
 
 if TYPE_CHECKING:
+    import argparse
     from typing import IO
 
 MOMENTS = ("the key is held", "after encrypting and decrypting", "after the key was released")
@@ -45,7 +45,9 @@ class _Attack:
     told: dict[str, Any]
 
 
-def _receive(stream: IO[bytes], worker: subprocess.Popen[bytes], length: int | None) -> bytes:
+def _receive(worker: subprocess.Popen[bytes], length: int | None) -> bytes:
+    """So many bytes, or a line, of what the worker writes."""
+    stream = cast("IO[bytes]", worker.stdout)
     received = stream.readline() if length is None else stream.read(length)
     if len(received) != length and not received.endswith(b"\n"):
         _, errors = worker.communicate()
@@ -63,21 +65,21 @@ def _attack(kind: str, descriptor: int) -> _Attack:
     refusal = ""
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, pass_fds=[descriptor]) as worker:  # noqa: S603 - ourselves
         try:
-            if worker.stdin is None or worker.stdout is None:
-                raise _WorkerError("no pipes to the worker")
-            needles = forms_of(_receive(worker.stdout, worker, KEY_BYTES))
+            needles = forms_of(_receive(worker, KEY_BYTES))
             for _ in MOMENTS:
-                told |= json.loads(_receive(worker.stdout, worker, None))
+                told |= json.loads(_receive(worker, None))
                 try:
                     scans.append(scan_process(worker.pid, needles))
                 except ScanRefusedError as error:
                     scans.append(None)
                     refusal = str(error)
-                worker.stdin.write(b".")
-                worker.stdin.flush()
-        except BaseException:
-            worker.kill()
-            raise
+                go_on = cast("IO[bytes]", worker.stdin)
+                go_on.write(b".")
+                go_on.flush()
+        except (BrokenPipeError, ProcessLookupError) as error:
+            raise _WorkerError(f"the worker was ended from outside: {error}") from error
+        finally:
+            worker.kill()  # nothing where it has ended by itself
     return _Attack(tuple(scans), refusal, told)
 
 
@@ -85,13 +87,16 @@ def _cell(scan: Copies | None) -> str:
     return "not allowed" if scan is None else f"{scan.unlocked} / {scan.locked}"
 
 
+def _place(place: Place) -> str:
+    locked = "locked" if place.locked else "not locked"
+    return f"{place.memory} memory, {locked}, {'accessible' if place.accessible else 'without access'}"
+
+
 def _protection_lines(attack: _Attack) -> list[str]:
     held = attack.scans[0]
     lines = [f"  {name.replace('_', ' '):<15} {value}" for name, value in attack.told["protection"].items()]
     if held is not None:
-        seen = sorted({f"{p.memory}, {'' if p.locked else 'not '}locked, {'accessible' if p.accessible else 'no access'}"
-                       for p in held.where})
-        lines += [f"  seen from outside: {place}" for place in seen]
+        lines += [f"  seen from outside: {place}" for place in sorted(set(map(_place, held.where)))]
     return lines
 
 
@@ -152,8 +157,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "demo",
         help="encrypt a file with plain bytes and with SecureBytes, and count the copies of the key in memory",
-        description="Encrypts and decrypts FILE in two processes, with the key in plain bytes and in a SecureBytes, and "
-        "counts copies of the key in each from outside. Exit status: 0 if the SecureBytes key left none outside "
+        description="Encrypts and decrypts FILE in two processes, with the key in plain bytes and in a SecureBytes, "
+        "and counts copies of the key in each from outside. Exit status: 0 if the SecureBytes key left none outside "
         "locked memory, 1 if it did, 2 if it could not be done.",
     )
     parser.add_argument("file", metavar="FILE", help="a file to encrypt; it is only read")

@@ -50,4 +50,3 @@ def main(kind: str, descriptor: int) -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
-

@@ -41,7 +41,7 @@ def needle(form: str, pattern: bytes) -> Needle:
     Raises ValueError for fewer than 8 bytes or fewer than 4 different ones: memory is full of such patterns.
     """
     if len(pattern) < FRAGMENT or _is_regular(pattern):
-        raise ValueError("a pattern of 8 bytes or more, 4 of them different, is needed: a simpler one is found anywhere")
+        raise ValueError("give 8 bytes or more, 4 of them different: a simpler pattern is found anywhere")
     return Needle(form, bytes(pattern))
 
 
