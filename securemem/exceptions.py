@@ -16,7 +16,8 @@
     │   ├── LockError                         ... to lock
     │   ├── ProtectionError                   ... another required protection
     │   ├── RandomError                       ... random bytes
-    │   └── BackendUnavailableError           ... a kind of memory
+    │   ├── BackendUnavailableError           ... a kind of memory
+    │   └── ScanRefusedError (PermissionError) ... to read another process
     └── CapacityError (MemoryError)           no room
         ├── ArenaFullError                    ... under the arena's max_bytes
         ├── LockLimitError                    ... under RLIMIT_MEMLOCK
@@ -45,6 +46,7 @@ __all__ = [
     "PolicyError",
     "ProtectionError",
     "RandomError",
+    "ScanRefusedError",
     "SecureMemError",
     "SizeError",
     "SourceError",
@@ -111,6 +113,10 @@ class RandomError(SystemRefusalError):
 
 class BackendUnavailableError(SystemRefusalError):
     """The kernel lacks this kind of memory, or has it disabled."""
+
+
+class ScanRefusedError(SystemRefusalError, PermissionError):
+    """The kernel forbids to read the memory of another process."""
 
 
 class CapacityError(SecureMemError, MemoryError):

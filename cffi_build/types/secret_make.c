@@ -96,6 +96,7 @@ static Secret *from_view(sm_arena *arena, const Py_buffer *view) {
         return NULL;
     }
     memcpy(data, view->buf, (size_t)view->len);
+    sm_clear_registers(); /* memcpy leaves bytes there, and the dynamic linker's lazy binding spills them to the stack */
     sm_secret_close(self->slot, true);
     return self;
 }
@@ -166,6 +167,7 @@ PyObject *secret_subscript(PyObject *object, PyObject *key) {
     uint8_t *to = result == NULL ? NULL : secret_open(result, true);
     if (to != NULL) {
         copy_slice(to, from, start, step, length);
+        sm_clear_registers(); /* as in from_view */
         sm_secret_close(result->slot, true);
     } else {
         Py_CLEAR(result);

@@ -1,0 +1,50 @@
+"""The `securemem` command.
+
+Each subcommand is a module of this package with `add_parser(subparsers)`, which sets the default `run` to a function
+from the parsed arguments to the exit status.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from securemem.cli import demo
+from securemem.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["main"]
+
+_SUBCOMMANDS = (demo,)
+_INTERRUPTED = 130  # as a shell reports SIGINT
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="securemem", description="Secrets in locked, wiped-on-release memory.")
+    parser.add_argument("--version", action="version", version=f"securemem {__version__}")
+    subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for module in _SUBCOMMANDS:
+        module.add_parser(subparsers)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments, by default those of the process; its exit status.
+
+    A wrong usage prints how it is meant and raises SystemExit(2), as argparse does.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        status: int = arguments.run(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:
+        # The reader of the output has gone, `securemem ... | head`: nothing more can be told, at exit neither.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status

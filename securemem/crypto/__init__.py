@@ -1,0 +1,1 @@
+"""Cryptography on secrets in locked memory; the only part of securemem that imports `cryptography`."""

@@ -1,0 +1,1 @@
+"""The process as a whole: what an attacker finds in it, and how it is made harder to attack."""
