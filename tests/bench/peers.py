@@ -124,8 +124,8 @@ def _folder() -> Path:
     return folder
 
 
-def _compile(name: str, declarations: str, source: str, **options: Any) -> Any:
-    """The compiled module; NotMeasuredError where the compiler or a header is missing."""
+def _compile(name: str, declarations: str, source: str, needs: str = "", **options: Any) -> Any:
+    """The compiled module; NotMeasuredError where the compiler or a header is missing. needs: the Debian package."""
     ffi = cffi.FFI()
     ffi.cdef(declarations)
     ffi.set_source(name, source, **options)
@@ -135,7 +135,8 @@ def _compile(name: str, declarations: str, source: str, **options: Any) -> Any:
     try:
         path = ffi.compile(tmpdir=str(_folder()))
     except cffi.VerificationError as failure:
-        raise NotMeasuredError(f"{name} does not compile: {failure}") from failure
+        hint = f" (Debian: {needs})" if needs else ""
+        raise NotMeasuredError(f"{name} does not compile{hint}: {failure}") from failure
     finally:
         os.dup2(loud, 2)
         os.close(quiet)
@@ -154,23 +155,17 @@ def _started(good: int, what: str) -> None:
 @functools.cache
 def openssl() -> Any:
     """OpenSSL with a secure heap of 8 MiB, its smallest piece 32 bytes; as a cffi lib."""
-    try:
-        module = _compile("peer_openssl", OPENSSL_CDEF, OPENSSL, libraries=["crypto"])
-    except NotMeasuredError as missing:
-        raise NotMeasuredError(f"OpenSSL's headers are missing (libssl-dev): {missing}") from missing
-    _started(module.lib.heap_start(8 << 20, 32), "OpenSSL's secure heap does not start")
-    return module.lib
+    lib = _compile("peer_openssl", OPENSSL_CDEF, OPENSSL, "libssl-dev", libraries=["crypto"]).lib
+    _started(lib.heap_start(8 << 20, 32), "OpenSSL's secure heap does not start: 8 MiB could not be locked")
+    return lib
 
 
 @functools.cache
 def sodium() -> Any:
     """libsodium, initialised; as a cffi lib."""
-    try:
-        module = _compile("peer_sodium", SODIUM_CDEF, SODIUM, libraries=["sodium"])
-    except NotMeasuredError as missing:
-        raise NotMeasuredError(f"libsodium's headers are missing (libsodium-dev): {missing}") from missing
-    _started(module.lib.sodium_init() >= 0, "libsodium does not start")
-    return module.lib
+    lib = _compile("peer_sodium", SODIUM_CDEF, SODIUM, "libsodium-dev", libraries=["sodium"]).lib
+    _started(lib.sodium_init() >= 0, "libsodium does not start")
+    return lib
 
 
 @functools.cache

@@ -27,7 +27,9 @@ def _child(work: str, *arguments: int) -> dict[str, int]:
     command = [sys.executable, "-m", "tests.bench.scale_child", work, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise NotMeasuredError((done.stderr.strip().splitlines() or [f"the child ended with {done.returncode}"])[-1])
+        last_words = (done.stderr.strip().splitlines() or [""])[-1]
+        kind = NotMeasuredError if "LockLimitError" in last_words or "CAP_IPC_LOCK" in last_words else RuntimeError
+        raise kind(f"the child ended with {done.returncode}: {last_words}")
     return json.loads(done.stdout)
 
 
