@@ -8,19 +8,28 @@
 #include "secret.h"
 #include "wipe.h"
 
-static enum sm_status open_to_read(struct sm_slot *slot) {
+/* Pages that are readable already need no window: who made them so has to wait
+ * for the mutex to close them. */
+static enum sm_status open_to_read(struct sm_slot *slot, bool *opened) {
+    *opened = false;
     if (slot->state != SM_SLOT_LIVE) return SM_WIPED;
-    return sm_window_open(sm_slot_window(slot), false);
+    if (sm_slot_window(slot)->access != SM_ACCESS_NONE) return SM_OK;
+    enum sm_status status = sm_window_open(sm_slot_window(slot), false);
+    *opened = status == SM_OK;
+    return status;
+}
+
+static void close_if(bool opened, struct sm_slot *slot) {
+    if (opened) sm_window_close(sm_slot_window(slot), false);
 }
 
 enum sm_status sm_secret_equal(sm_slot *slot, bool *equal, const uint8_t *other, size_t length) {
     enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
-    status = open_to_read(slot);
-    if (status == SM_OK) {
-        *equal = slot->length == length && sm_equal(slot->data, other, length);
-        sm_window_close(sm_slot_window(slot), false);
-    }
+    bool opened;
+    status = open_to_read(slot, &opened);
+    if (status == SM_OK) *equal = slot->length == length && sm_equal(slot->data, other, length);
+    close_if(opened, slot);
     sm_leave();
     return status;
 }
@@ -29,15 +38,13 @@ enum sm_status sm_secret_equal_secret(sm_slot *slot, bool *equal, sm_slot *other
     enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
     sm_slot_check(other);
-    status = other->slab->arena->generation == sm_generation() ? open_to_read(slot) : SM_FORKED;
-    if (status == SM_OK) {
-        status = open_to_read(other);
-        if (status == SM_OK) {
-            *equal = slot->length == other->length && sm_equal(slot->data, other->data, slot->length);
-            sm_window_close(sm_slot_window(other), false);
-        }
-        sm_window_close(sm_slot_window(slot), false);
-    }
+    bool opened = false;
+    bool other_opened = false;
+    status = other->slab->arena->generation == sm_generation() ? open_to_read(slot, &opened) : SM_FORKED;
+    if (status == SM_OK) status = open_to_read(other, &other_opened);
+    if (status == SM_OK) *equal = slot->length == other->length && sm_equal(slot->data, other->data, slot->length);
+    close_if(other_opened, other);
+    close_if(opened, slot);
     sm_leave();
     return status;
 }

@@ -15,7 +15,8 @@ enum sm_access { SM_ACCESS_NONE = 0, SM_ACCESS_READ = 1, SM_ACCESS_WRITE = 2 };
 size_t sm_os_page_size(void);
 size_t sm_os_max_mappings(void); /* of this process */
 
-/* Address space without access, to be opened page by page. */
+/* Address space without access, to be opened page by page; *out says where it
+ * would best be, or NULL, and then where it is. */
 int sm_os_reserve(void **out, size_t length);
 /* The same at an address that must be free. */
 int sm_os_reserve_at(void *address, size_t length);
@@ -44,8 +45,8 @@ size_t sm_os_stack_room(void);
 
 _Noreturn void sm_os_abort(const char *message);
 
-/* What an errno of sm_os_protect or of advice means: ENOMEM is want of memory
- * or of mappings, anything else a refusal. */
+/* What an errno of sm_os_protect or of advice means: ENOMEM and EAGAIN are want
+ * of memory or of mappings, anything else a refusal. */
 enum sm_status sm_os_refusal(int error);
 
 /* Notes a failed call for this thread; returns error. */

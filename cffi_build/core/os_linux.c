@@ -39,7 +39,7 @@ int sm_failure_set(const char *call, int error, size_t wanted) {
 }
 
 enum sm_status sm_os_refusal(int error) {
-    return error == ENOMEM ? SM_NO_MEMORY : SM_REFUSED;
+    return error == ENOMEM || error == EAGAIN ? SM_NO_MEMORY : SM_REFUSED;
 }
 
 static int outcome(int result, const char *call, size_t wanted) {
@@ -62,7 +62,7 @@ size_t sm_os_max_mappings(void) {
 }
 
 int sm_os_reserve(void **out, size_t length) {
-    void *address = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *address = mmap(*out, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (address == MAP_FAILED) return sm_failure_set("mmap", errno, length);
     *out = address;
     return 0;

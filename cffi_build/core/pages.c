@@ -11,6 +11,9 @@
 #include <errno.h>
 #include <string.h>
 
+/* Address space left to others' mappings, which the kernel places downwards. */
+#define ROOM_ABOVE ((size_t)1 << 30)
+
 size_t sm_pages_step(const struct sm_layout *layout) {
     return layout->span_length + (layout->guard_each ? sm_os_page_size() : 0);
 }
@@ -101,13 +104,20 @@ static enum sm_status map_secret(const struct sm_pages *pages) {
     return status;
 }
 
+/* The region mapped last. Only a wish: where it cannot be, the kernel chooses. */
+static uint8_t *lowest;
+
+void sm_pages_start(uint8_t *mapped_now) {
+    lowest = mapped_now - ROOM_ABOVE;
+}
+
 enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout) {
     size_t page = sm_os_page_size();
     *out = (struct sm_pages){.layout = *layout, .step = sm_pages_step(layout)};
     out->region_length = page + layout->spans * out->step + (layout->guard_each ? 0 : page);
-    void *region;
+    void *region = lowest - out->region_length;
     if (sm_os_reserve(&region, out->region_length) != 0) return SM_NO_MEMORY;
-    out->region = region;
+    out->region = lowest = region;
     out->first = out->region + page;
     return layout->backend == SM_BACKEND_MEMFD_SECRET ? map_secret(out) : map_anonymous(out);
 }

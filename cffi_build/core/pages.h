@@ -21,6 +21,10 @@ struct sm_pages {
     size_t step; /* bytes from one span to the next */
 };
 
+/* Where to map regions: one below the other, well below what is mapped now, so
+ * that nothing else comes between them and the guards that meet are merged. */
+void sm_pages_start(uint8_t *mapped_now);
+
 /* Maps, protects and locks; the spans are open for writing and zero.  After a
  * failure, what it mapped is still to be unmapped. */
 enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout);

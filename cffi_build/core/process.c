@@ -64,7 +64,7 @@ bool sm_lock_is_unlimited(void) {
 enum sm_status sm_start(void) {
     if (sentinel != NULL) return SM_OK;
     size_t page = sm_os_page_size();
-    void *address;
+    void *address = NULL;
     if (sm_os_random((uint8_t *)&sm_process.cookie, sizeof sm_process.cookie) != 0) return SM_NO_RANDOM;
     if (sm_os_reserve(&address, page) != 0) return SM_NO_MEMORY;
     if (sm_os_protect(address, page, SM_ACCESS_WRITE) != 0 || sm_os_wipe_on_fork(address, page) != 0) {
@@ -77,6 +77,7 @@ enum sm_status sm_start(void) {
         return SM_NO_MEMORY;
     }
     *(volatile uint64_t *)address = sm_process.generation;
+    sm_pages_start(address);
     sentinel = address;
     return SM_OK;
 }
