@@ -15,8 +15,10 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-THREADS = [HERE / "threads.c"]
-MODEL = [ROOT / "tests/fuzz/drive_arena.c", ROOT / "tests/fuzz/fuzz_model.c"]
+PROGRAMS = {
+    "threads": [HERE / "threads.c"],
+    "model": [ROOT / "tests/fuzz/drive_arena.c", ROOT / "tests/fuzz/fuzz_model.c"],
+}
 FOUND = 99  # the status of a program in which a sanitizer found something
 ENVIRONMENT = {
     "ASAN_OPTIONS": f"exitcode={FOUND}",
@@ -55,26 +57,33 @@ def must_be_clean(status, said):
     assert "ERROR" not in said, said
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+@pytest.fixture(params=["gcc", "clang"])
+def compiled(request, tool, compile_program):
+    """Compiles a program with a sanitizer, by each compiler."""
+    compiler = tool(request.param)
+
+    def compile_with(sanitizer, name, sources):
+        named = f"{name}_{sanitizer}_{request.param}"
+        return compile_program(named, sources, compiler=compiler, flags=FLAGS[sanitizer])
+
+    return compile_with
+
+
 @pytest.mark.parametrize(
-    ("sanitizer", "name", "sources", "arguments"),
+    ("sanitizer", "program", "arguments"),
     [
-        ("address", "threads", THREADS, ["3000"]),
-        ("address", "model", MODEL, ["3", "11"]),
-        ("thread", "threads", THREADS, ["2000"]),
-        ("none", "threads", THREADS, ["20000"]),
-        ("none", "model", MODEL, ["2", "12"]),
+        ("address", "threads", ["3000"]),
+        ("address", "model", ["3", "11"]),
+        ("thread", "threads", ["2000"]),
+        ("none", "threads", ["20000"]),
+        ("none", "model", ["2", "12"]),
     ],
 )
-def test_program(tool, compile_program, compiler, sanitizer, name, sources, arguments):
+def test_program(compiled, sanitizer, program, arguments):
     """The program ends as it should, and the sanitizer reports nothing."""
-    program = compile_program(
-        f"{name}_{sanitizer}_{compiler}", sources, compiler=tool(compiler), flags=FLAGS[sanitizer]
-    )
-    must_be_clean(*run(program, *arguments))
+    must_be_clean(*run(compiled(sanitizer, program, PROGRAMS[program]), *arguments))
 
 
-@pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize(
     ("sanitizer", "control", "report"),
     [
@@ -84,13 +93,9 @@ def test_program(tool, compile_program, compiler, sanitizer, name, sources, argu
         ("thread", "race", "data race"),
     ],
 )
-def test_sanitizer_finds(tool, compile_program, compiler, sanitizer, control, report):
+def test_sanitizer_finds(compiled, sanitizer, control, report):
     """Positive control: the same sanitizer, by the same compiler and flags, finds what is planted."""
-    name = f"{control}_{compiler}"
-    program = compile_program(
-        name, [HERE / f"controls/{control}.c"], compiler=tool(compiler), flags=FLAGS[sanitizer]
-    )
-    status, said = run(program)
+    status, said = run(compiled(sanitizer, control, [HERE / f"controls/{control}.c"]))
     assert status not in {0, -9}, said
     assert report in said
 
@@ -104,13 +109,11 @@ def memcheck(tool, program, *arguments):
     return run(tool("valgrind"), *options, "--show-leak-kinds=definite", "--quiet", program, *arguments)
 
 
-@pytest.mark.parametrize(
-    ("name", "sources", "arguments"), [("threads", THREADS, ["100"]), ("model", MODEL, ["4", "13"])]
-)
-def test_memcheck(tool, compile_program, name, sources, arguments):
-    """valgrind finds no bad access, no use of what was never set, and no leak."""
-    program = compile_program(f"{name}_none_gcc", sources, compiler=tool("gcc"), flags=FLAGS["none"])
-    status, said = memcheck(tool, program, *arguments)
+@pytest.mark.parametrize(("program", "arguments"), [("threads", ["100"]), ("model", ["4", "13"])])
+def test_memcheck(tool, compile_program, program, arguments):
+    """Memcheck finds no bad access, no use of what was never set, and no leak."""
+    made = compile_program(f"{program}_memcheck", PROGRAMS[program], compiler=tool("gcc"), flags=FLAGS["none"])
+    status, said = memcheck(tool, made, *arguments)
     assert status == 0, said
     assert "Invalid" not in said, said
 
@@ -118,10 +121,9 @@ def test_memcheck(tool, compile_program, name, sources, arguments):
 @pytest.mark.parametrize(("control", "report"), [("overflow", "Invalid read"), ("leak", "definitely lost")])
 def test_memcheck_finds(tool, compile_program, control, report):
     """Positive control: memcheck finds what is planted."""
-    program = compile_program(
-        f"{control}_memcheck", [HERE / f"controls/{control}.c"], compiler=tool("gcc"), flags=FLAGS["none"]
-    )
-    status, said = memcheck(tool, program)
+    sources = [HERE / f"controls/{control}.c"]
+    made = compile_program(f"{control}_memcheck", sources, compiler=tool("gcc"), flags=FLAGS["none"])
+    status, said = memcheck(tool, made)
     assert status == FOUND
     assert report in said
 

@@ -164,7 +164,8 @@ def left_mapped():
     arena.close()
     del secret
     now = statistics()
-    assert now.live_secrets == 0 and now.runs == 1 and now.page_bytes == now.locked_bytes == 8192, now
+    assert (now.live_secrets, now.runs) == (0, 1), now
+    assert now.page_bytes == now.locked_bytes == 8192, now
     assert faulty_child.memory(address, 5000) == bytes(5000)
     assert faulty_child.held()[1] == 8192
     assert end_plan() > 1  # statistics tried again
