@@ -192,9 +192,8 @@ size_t sm_os_stack_room(void) {
 
 void sm_os_abort(const char *message) {
     static const char prefix[] = "securemem: fatal: ";
-    ssize_t ignored = write(STDERR_FILENO, prefix, sizeof prefix - 1);
-    ignored = write(STDERR_FILENO, message, strlen(message));
-    ignored = write(STDERR_FILENO, "\n", 1);
-    (void)ignored; /* the process ends whether or not it was heard */
+    bool heard = write(STDERR_FILENO, prefix, sizeof prefix - 1) > 0;
+    heard = heard && write(STDERR_FILENO, message, strlen(message)) > 0 && write(STDERR_FILENO, "\n", 1) > 0;
+    (void)heard; /* the process ends whether or not it was */
     abort();
 }

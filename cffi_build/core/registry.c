@@ -1,6 +1,7 @@
 /* registry.c: the arenas of this process: made, found, released, and left
  * behind in a fork.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "arena.h"
@@ -33,7 +34,10 @@ void sm_arena_free_if_unused(sm_arena *arena) {
 
 static enum sm_status create(sm_arena **out, const struct sm_policy *policy) {
     sm_arena *arena = calloc(1, sizeof *arena);
-    if (arena == NULL) return SM_NO_MEMORY;
+    if (arena == NULL) {
+        sm_failure_set("calloc", ENOMEM, sizeof *arena);
+        return SM_NO_MEMORY;
+    }
     arena->policy = *policy;
     arena->generation = sm_generation();
     arena->held = true;

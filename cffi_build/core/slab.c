@@ -10,6 +10,7 @@
  */
 #include "slab.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,11 +78,13 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
     bool large = slot_size > SM_SLAB_MAX;
     size_t per_span = large ? 1 : layout->span_length / (slot_size + CANARY);
     size_t slots = per_span * layout->spans;
-    struct sm_slab *slab = calloc(1, sizeof *slab + slots * sizeof slab->slot[0]);
+    size_t bytes = sizeof(struct sm_slab) + slots * sizeof(struct sm_slot);
+    struct sm_slab *slab = calloc(1, bytes);
     struct sm_window *windows = calloc(layout->spans, sizeof *windows);
     if (slab == NULL || windows == NULL) {
         free(slab);
         free(windows);
+        sm_failure_set("calloc", ENOMEM, bytes);
         return SM_NO_MEMORY;
     }
     slab->windows = windows;

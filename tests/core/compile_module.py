@@ -56,7 +56,7 @@ def faulty(folder: Path) -> Path:
         [*builder.CORE, ROOT / "tests/core/os_faulty.c"],
         PLAN,
         [*builder.hardening_flags(), f"-I{folder}"],
-        [*builder.LINKING, *(f"-Wl,--wrap=sm_os_{name}" for name in wrapped)],
+        [*builder.LINKING, "-Wl,--wrap=calloc", *(f"-Wl,--wrap=sm_os_{name}" for name in wrapped)],
     )
 
 

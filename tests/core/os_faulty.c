@@ -4,7 +4,8 @@
  * to __wrap_<verb>, and leaves the true one as __real_<verb>.  The wrappers
  * below count the calls, fail those that the plan names, and pass the others
  * on.  faulty_verbs.h lists the verbs; tests/core/compile_module.py writes it
- * from os.h, so that a verb added there is a verb that fails here.
+ * from os.h, so that a verb added there is a verb that fails here.  The C
+ * library's calloc is one more.
  */
 #include "os.h"
 
@@ -17,6 +18,7 @@ enum {
 #define VERB(name, parameters, arguments) VERB_##name,
 #include "faulty_verbs.h"
 #undef VERB
+    VERB_calloc,
     VERBS
 };
 
@@ -32,6 +34,7 @@ static const char *const names[] = {
 #define VERB(name, parameters, arguments) #name,
 #include "faulty_verbs.h"
 #undef VERB
+    "calloc",
 };
 
 const char *faulty_verb(size_t verb) {
@@ -72,3 +75,11 @@ static bool planned(size_t verb) {
         return fails ? sm_failure_set("faulty " #name, plan.error, 4096) : result; \
     }
 #include "faulty_verbs.h"
+
+void *__real_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size);
+void *__wrap_calloc(size_t count, size_t size) {
+    if (!planned(VERB_calloc)) return __real_calloc(count, size);
+    errno = plan.error;
+    return NULL;
+}

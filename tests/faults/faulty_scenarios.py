@@ -164,13 +164,41 @@ def left_mapped():
     arena.close()
     del secret
     now = statistics()
-    assert now.live_secrets == 0 and now.runs == 1 and now.page_bytes == now.locked_bytes == 8192, now
+    assert (now.live_secrets, now.runs) == (0, 1), now
+    assert now.page_bytes == now.locked_bytes == 8192, now
     assert faulty_child.memory(address, 5000) == bytes(5000)
     assert faulty_child.held()[1] == 8192
     assert end_plan() > 1  # statistics tried again
     now = statistics()
     assert now.runs == now.page_bytes == now.locked_bytes == now.mappings == 0, now
     assert faulty_child.held() == before
+
+
+def want_of_bookkeeping():
+    """Where the C library has no memory, the error names calloc, and not what the kernel refused before."""
+    from securemem import Arena, OutOfMemoryError, ProtectionError, SecureBytes
+
+    arena = Arena()
+    plan("exclude_from_dumps", error=errno.EINVAL)
+    expect_error(ProtectionError, "exclude_from_dumps", lambda: SecureBytes.zeros(32, arena=arena))
+    plan("calloc")
+    expect_error(OutOfMemoryError, "calloc", lambda: SecureBytes.zeros(32, arena=arena))
+    expect_error(OutOfMemoryError, "calloc", Arena)
+    plan("calloc", first=2)
+    expect_error(OutOfMemoryError, "calloc", lambda: SecureBytes.zeros(32, arena=arena))
+    end_plan()
+    assert len(SecureBytes.zeros(32, arena=arena)) == 32
+
+
+def expect_error(kind, named, action):
+    """The action raises the kind, and its message names the call."""
+    try:
+        action()
+    except kind as error:
+        message = str(error)
+    else:
+        raise AssertionError(f"no {kind.__name__}")
+    assert named in message, message
 
 
 def left_mapped_in_fork():

@@ -25,8 +25,19 @@ WIPING = {"wipe", "wipe_frozen", "wipe_while_viewed", "delete", "with_statement"
 ADVICE = {"exclude_from_dumps", "exclude_from_fork", "exclude_from_merging", "exclude_from_huge_pages"}
 # Where each kind of pages meets its failures.
 REACHED = {
-    "mlock": {"reserve", "unmap", "protect", "lock", *ADVICE, "random", "reserve_at", "may_lock_beyond_limit"},
+    "mlock": {
+        "calloc",
+        "reserve",
+        "unmap",
+        "protect",
+        "lock",
+        *ADVICE,
+        "random",
+        "reserve_at",
+        "may_lock_beyond_limit",
+    },
     "memfd_secret": {
+        "calloc",
         "secret_file",
         "map_secret",
         "populate",
@@ -110,6 +121,7 @@ def test_every_call(faulty_core, at_rest, lock, backend, kind):
         "pending_dropped",
         "pending_dropped_then_purged",
         "left_mapped",
+        "want_of_bookkeeping",
         "left_mapped_in_fork",
         "warned",
     ],

@@ -72,6 +72,22 @@ static void gone(struct secret *secret, enum state state) {
 
 /* -- operations on arenas -- */
 
+/* The memfd_secret backend, where the kernel has it. */
+static int secret_memory(void) {
+    static int backend = -1;
+    if (backend >= 0) return backend;
+    struct sm_policy policy = {.backend = SM_BACKEND_MEMFD_SECRET};
+    sm_arena *arena;
+    sm_slot *slot;
+    CHECK(sm_arena_create(&arena, &policy) == SM_OK);
+    enum sm_status status = sm_secret_take(&slot, arena, 32);
+    CHECK(status == SM_OK || status == SM_NO_BACKEND);
+    if (status == SM_OK) sm_secret_return(slot);
+    sm_arena_release(arena);
+    backend = status == SM_OK ? SM_BACKEND_MEMFD_SECRET : SM_BACKEND_MLOCK;
+    return backend;
+}
+
 static void create_arena(struct arena *arena) {
     if (arena->arena != NULL) return;
     size_t choice = byte();
@@ -79,6 +95,7 @@ static void create_arena(struct arena *arena) {
     arena->policy.at_rest = choice & 3 ? SM_AT_REST_OPEN : SM_AT_REST_CLOSED; /* open ones are for volume */
     arena->policy.lock = choice & 4 ? SM_LOCK_REQUIRE : SM_LOCK_WARN;
     arena->policy.max_bytes = choice & 8 ? 4096 * (1 + (choice >> 4)) : 0;
+    if (byte() < 16) arena->policy.backend = secret_memory();
     CHECK(sm_arena_create(&arena->arena, &arena->policy) == SM_OK);
     fuzz_operations++;
 }

@@ -1,0 +1,14 @@
+"""A pytest plugin (-p substitute_core): securemem runs over the shared object that SUBSTITUTE_CORE names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import module_from_spec, spec_from_file_location
+
+PATH = os.environ["SUBSTITUTE_CORE"]
+loader = ExtensionFileLoader("_core", PATH)
+core = module_from_spec(spec_from_file_location("_core", PATH, loader=loader))
+loader.exec_module(core)
+sys.modules["securemem._core"] = core
