@@ -62,7 +62,7 @@ def read_protection(  # noqa: PLR0913, PLR0917 - the fields of struct sm_locatio
     /,
 ) -> Protection:
     """Read the protection of a secret's pages back from the kernel; called by `SecureBytes.protection`."""
-    every = list(mappings())
+    every = [one for one in mappings() if one.end > guard_before and one.start <= guard_after]
     here = _covering(every, pages, pages + length)
     guards = _covering(every, guard_before, guard_before + 1) + _covering(every, guard_after, guard_after + 1)
     common = frozenset.intersection(*(one.flags for one in here)) if here else frozenset()

@@ -21,6 +21,8 @@ int sm_os_reserve(void **out, size_t length);
 /* The same at an address that must be free. */
 int sm_os_reserve_at(void *address, size_t length);
 int sm_os_unmap(void *address, size_t length);
+/* Frees the frames, locked or not, and leaves the mapping. */
+int sm_os_discard(void *address, size_t length);
 int sm_os_protect(void *address, size_t length, enum sm_access access);
 
 int sm_os_lock(void *address, size_t length);

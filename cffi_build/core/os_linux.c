@@ -25,6 +25,9 @@
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
 #define DEFAULT_MAX_MAPPINGS 65530
 
 static _Thread_local struct sm_failure last_failure;
@@ -80,6 +83,10 @@ int sm_os_reserve_at(void *address, size_t length) {
 
 int sm_os_unmap(void *address, size_t length) {
     return outcome(munmap(address, length), "munmap", length);
+}
+
+int sm_os_discard(void *address, size_t length) {
+    return outcome(madvise(address, length, MADV_DONTNEED_LOCKED), "madvise(MADV_DONTNEED_LOCKED)", length);
 }
 
 int sm_os_protect(void *address, size_t length, enum sm_access access) {

@@ -124,6 +124,10 @@ enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout
 
 int sm_pages_unmap(struct sm_pages *pages) {
     int error = pages->region == NULL ? 0 : sm_os_unmap(pages->region, pages->region_length);
+    /* At a cgroup's limit the kernel has no memory to unmap with: what lies in the pages is freed first. */
+    if (error == ENOMEM && sm_os_discard(pages->region, pages->region_length) == 0) {
+        error = sm_os_unmap(pages->region, pages->region_length);
+    }
     if (error == EINVAL) sm_os_abort("pages could not be unmapped: their bookkeeping is damaged");
     return error;
 }

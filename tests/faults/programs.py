@@ -14,15 +14,15 @@ HERE = Path(__file__).resolve().parent
 WARNINGS = ("-W", "error", "-W", "ignore:This process:DeprecationWarning")
 
 
-def start(source: str, **options) -> subprocess.Popen[str]:
-    """Start a program whose source is given, with this folder's modules to import from."""
-    environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])
-    }
-    command = [sys.executable, *WARNINGS, "-c", textwrap.dedent(source)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, **options
+def start(source: str, *, environment: dict[str, str] | None = None, **options) -> subprocess.Popen[str]:
+    """Start a program whose source is given, with this folder's modules to import from, and more environment."""
+    whole = (
+        os.environ
+        | (environment or {})
+        | {"PYTHONPATH": os.pathsep.join([str(HERE), *filter(None, [os.environ.get("PYTHONPATH")])])}
     )
+    command = [sys.executable, *WARNINGS, "-c", textwrap.dedent(source)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=whole, **options)
 
 
 def run(source: str, *, ends: int = 0, quiet: bool = True, timeout: float = 60, **options) -> str:

@@ -43,7 +43,9 @@ def check(tmp_path, program):
     command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file=", str(source)]
     home = Path(securemem.__file__).parents[1]  # an editable install's hook is no place where mypy looks
     where = {} if home.name == "site-packages" else {"MYPYPATH": str(home)}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, **where})
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, **where}
+    )
 
 
 def test_right_uses_pass(tmp_path):
