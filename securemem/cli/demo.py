@@ -72,7 +72,7 @@ def _attack(kind: str, descriptor: int) -> _Attack:
                     scans.append(scan_process(worker.pid, needles))
                 except ScanRefusedError as error:
                     scans.append(None)
-                    refusal = str(error)
+                    refusal = error.strerror or str(error)
                 go_on = cast("IO[bytes]", worker.stdin)
                 go_on.write(b".")
                 go_on.flush()
