@@ -60,7 +60,7 @@ def read_key(path: Path) -> SecureBytes:
     return key
 
 
-def nonce_of(prefix: bytes, number: int, last: bool) -> bytes:
+def nonce_of(prefix: bytes, number: int, *, last: bool) -> bytes:
     """The nonce of one chunk."""
     return prefix + number.to_bytes(4, "big") + bytes([last])
 
@@ -87,7 +87,7 @@ def encrypt(key: SecureBytes, source: BinaryIO, target: BinaryIO) -> None:
             done += length
             last = length < CHUNK or done == size
             with view[:length] as chunk, memoryview(sealed)[: length + TAG] as out:
-                cipher.encrypt_into(nonce_of(prefix, number, last), chunk, VERSION, out)
+                cipher.encrypt_into(nonce_of(prefix, number, last=last), chunk, VERSION, out)
                 target.write(out)
             if last:
                 return
@@ -111,7 +111,7 @@ def decrypt(key: SecureBytes, source: BinaryIO, target: BinaryIO) -> None:
             done += length
             last = done == size
             with view[: length - TAG] as chunk:
-                cipher.decrypt_into(nonce_of(head[1:], number, last), block[:length], VERSION, chunk)
+                cipher.decrypt_into(nonce_of(head[1:], number, last=last), block[:length], VERSION, chunk)
                 target.write(chunk)
             number += 1
 

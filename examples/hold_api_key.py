@@ -23,7 +23,7 @@ LONGEST_TOKEN = 4096
 def receive_token() -> SecureBytes:
     """Read the token from standard input; the buffer that it came in is wiped, of whatever length the token is."""
     received = bytearray(LONGEST_TOKEN)
-    with open(0, "rb", buffering=0, closefd=False) as stdin, memoryview(received) as view:  # noqa: PTH123 - a descriptor
+    with open(0, "rb", buffering=0, closefd=False) as stdin, memoryview(received) as view:
         length = 0
         while length < len(received) and (count := stdin.readinto(view[length:])):
             length += count

@@ -99,7 +99,7 @@ def test_no_secret_is_left_when_a_process_ends(prey, end, at_rest):
 
 
 def test_exit_without_finalisers_leaves_it_to_the_kernel(prey):
-    """The control of the stop itself: os._exit runs nothing, and the key is still there, in locked memory, when it stops."""
+    """The control of the stop itself: os._exit runs nothing, and the key is still in its locked memory then."""
     attacked = prey(HOLD.format(arena="") + "stand_still(); os._exit(0)")
     attacked.learn()
     attacked.wait()

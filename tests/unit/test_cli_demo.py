@@ -65,7 +65,7 @@ def test_module_runs_as_the_command(file):
 @pytest.mark.parametrize(
     ("make", "why"),
     [
-        (lambda path: None, "No such file or directory"),
+        (str, "No such file or directory"),
         (lambda path: path.mkdir(), "is a directory"),
         (lambda path: path.touch(), "the file is empty"),
         (os.mkfifo, "is not a regular file"),
@@ -121,7 +121,9 @@ def test_no_lock_limit_at_all_is_told_with_what_to_do(file):
     assert "RLIMIT_MEMLOCK" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who loses capabilities that a program started by it gets back")
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="needs root, who loses capabilities that a program started by it gets back"
+)
 def test_where_the_kernel_forbids_reading_another_process_the_rest_is_done(file):
     """A parent with fewer capabilities than its worker may not read it: the demo says so, and does the rest."""
     code = f"""
@@ -143,7 +145,7 @@ sys.exit(main(["demo", {str(file)!r}]))
 def test_refused_scans_are_told_without_root_too(file, capsys, monkeypatch):
     """The same by a scanner that is refused."""
 
-    def refuse(pid, needles):
+    def refuse(*_):
         raise ScanRefusedError(1, "the kernel forbids it")
 
     monkeypatch.setattr(demo, "scan_process", refuse)
@@ -152,7 +154,10 @@ def test_refused_scans_are_told_without_root_too(file, capsys, monkeypatch):
 
 
 def _found(locked, unlocked):
-    places = (Place("[heap]", True, True, "raw", locked), Place("[heap]", False, True, "raw", unlocked))
+    places = (
+        Place("[heap]", locked=True, accessible=True, form="raw", count=locked),
+        Place("[heap]", locked=False, accessible=True, form="raw", count=unlocked),
+    )
     return Copies(places, 1, 0)
 
 
@@ -168,7 +173,7 @@ def _found(locked, unlocked):
 def test_exit_status_1_when_copies_are_found_or_the_scan_is_blind(file, capsys, monkeypatch, scans, verdict):
     """A copy in our column fails the demo, and so does a scan that does not see what must be there."""
     results = iter(scans)
-    monkeypatch.setattr(demo, "scan_process", lambda pid, needles: _found(*next(results)))
+    monkeypatch.setattr(demo, "scan_process", lambda *_: _found(*next(results)))
     assert main(["demo", str(file)]) == 1
     assert verdict in capsys.readouterr().out
 
@@ -176,7 +181,7 @@ def test_exit_status_1_when_copies_are_found_or_the_scan_is_blind(file, capsys, 
 def test_a_worker_that_dies_is_told(file, capsys, monkeypatch):
     """A worker killed from outside is an error of the command, not a traceback."""
 
-    def kill(pid, needles):
+    def kill(pid, _):
         os.kill(pid, 9)
         raise ProcessLookupError(3, "the process ended")
 
@@ -187,7 +192,7 @@ def test_a_worker_that_dies_is_told(file, capsys, monkeypatch):
 
 @pytest.mark.parametrize("arguments", [[], ["demo"], ["unknown"]])
 def test_wrong_usage_ends_with_2(arguments, capsys):
-    """argparse's own way: usage on standard error, status 2."""
+    """Argparse's own way: usage on standard error, status 2."""
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2
