@@ -54,6 +54,17 @@ def test_files_of_every_size_come_back_equal(tmp_path, capsys, size):
     assert f"{size:,} bytes encrypted" in capsys.readouterr().out
 
 
+def test_name_that_is_no_text_is_printed_all_the_same(tmp_path, capsys):
+    """A file's name is bytes; those that are no UTF-8 are shown escaped."""
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9")
+    assert main(["demo", path]) == 2
+    assert "caf\\xe9: No such file" in capsys.readouterr().err
+    with open(path, "wb") as made:  # noqa: PTH123 - the name as it is
+        made.write(b"text")
+    assert main(["demo", path]) == 0
+    assert "caf\\xe9: 4 bytes" in capsys.readouterr().out
+
+
 def test_module_runs_as_the_command(file):
     """`python -m securemem demo FILE` is the same command."""
     command = [sys.executable, "-m", "securemem", "demo", str(file)]
