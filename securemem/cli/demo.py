@@ -72,7 +72,7 @@ def _attack(kind: str, descriptor: int) -> _Attack:
                     scans.append(scan_process(worker.pid, needles))
                 except ScanRefusedError as error:
                     scans.append(None)
-                    refusal = str(error)
+                    refusal = error.strerror or str(error)
                 go_on = cast("IO[bytes]", worker.stdin)
                 go_on.write(b".")
                 go_on.flush()
@@ -133,10 +133,10 @@ def _fail(name: str, why: str) -> int:
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the demo out; 0: no copy outside locked memory, 1: copies, 2: it could not be done."""
-    name: str = arguments.file
+    name = os.fsencode(arguments.file).decode(errors="backslashreplace")  # to be printed, whatever it is
     try:
         # Not to wait for the writer of a named pipe, which is refused below.
-        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        descriptor = os.open(arguments.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (OSError, ValueError) as error:
         return _fail(name, getattr(error, "strerror", None) or str(error))
     try:

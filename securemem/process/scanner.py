@@ -183,5 +183,6 @@ def scan_file(path: str | os.PathLike[str], needles: Sequence[Needle]) -> Copies
         unreadable = _search(source, 0, size, needles, found)
     finally:
         os.close(source)
-    where = (Place(os.fspath(path), False, True, form, count) for form, count in sorted(found.items()))  # noqa: FBT003 - the fields' order
+    memory = os.fspath(path)
+    where = (Place(memory, locked=False, accessible=True, form=form, count=n) for form, n in sorted(found.items()))
     return Copies(tuple(where), size - unreadable, unreadable)

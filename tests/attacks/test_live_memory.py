@@ -153,7 +153,7 @@ def test_round_keys_are_those_of_the_standard():
 
 
 def test_where_a_secret_lies_seen_from_outside(prey):
-    """At rest a closed arena's copy lies in locked memory without access; a window gives access; the control is open."""
+    """At rest a copy in a closed arena has no access; a window gives it; the control is open and not locked."""
     attacked = prey("""
 key = SecureBytes.random(32)
 control = fill(bytearray(32))
@@ -173,7 +173,7 @@ with key.reveal(): stand_still()
 
 @pytest.mark.parametrize("size", [32, LARGE])
 def test_kernel_flags_of_a_secret_seen_from_outside(prey, size):
-    """smaps says: locked, not dumped, not copied to children, no huge pages, not mergeable; of the control it does not."""
+    """Locked, not dumped, not copied to children, no huge pages, not mergeable; the control is none of it."""
     attacked = prey(f"""
 import ctypes
 key = SecureBytes.random({size})
@@ -193,7 +193,7 @@ with key.reveal(writable=True) as view:
 
 
 def test_memfd_secret_is_hidden_even_from_the_scanner(prey):
-    """The kernel does not give the pages of memfd_secret to a debugger; the process itself reads them; the control shows."""
+    """The kernel does not give memfd_secret to a debugger, though the process told its bytes; the control it gives."""
     attacked = prey("""
 from securemem import BackendUnavailableError
 try:
