@@ -59,10 +59,10 @@ THREAD = """
 def hold(secret, other):
     with memoryview(secret) as view, memoryview(other) as second:
         stand_still()
-        event.wait()
-event = threading.Event()
+        may_end.set()
+        threading.Event().wait()
+may_end = threading.Event()
 threading.Thread(target=hold, args=(key, control), daemon=True).start()
-ended = threading.Event()
 """
 ENDS = {
     "end of the program": "stand_still()",
@@ -70,7 +70,7 @@ ENDS = {
     "sys.exit": "stand_still(); sys.exit(3)",
     "a view open": "view = memoryview(key); stand_still()",
     "a writable view open": "shown = key.reveal(writable=True); view = shown.__enter__(); stand_still()",
-    "a daemon thread with views": THREAD + "ended.wait(1)",
+    "a daemon thread with views": THREAD + "may_end.wait()",
     "kept by an uncollected cycle": "import gc; gc.disable(); cycle = [key]; cycle.append(cycle); stand_still()",
     "exit() of C, Python not finalised": "import ctypes; stand_still(); ctypes.CDLL(None).exit(0)",
 }
