@@ -227,7 +227,7 @@ assert view[0] == view[-1] == 0x11
 
 
 def test_subprocess_by_vfork_fork_and_posix_spawn():
-    """Programs started by vfork, fork and posix_spawn: a vfork, which shares memory, does not make the parent a child."""
+    """Programs started by vfork, fork, posix_spawn: a vfork, which shares memory, makes no child of the parent."""
     with_estate("""
 import subprocess
 for vfork, spawn, close_fds in [(True, False, True), (False, False, True), (False, True, False)]:
