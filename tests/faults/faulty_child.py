@@ -30,6 +30,8 @@ ERRORS = {
     "secret_file": (errno.ENOSYS, errno.EMFILE),
     **dict.fromkeys(ADVICE, (errno.ENOMEM, errno.EINVAL)),
 }
+# How many calls fail, and whether they take effect all the same: as a failed mlock does in part, and close always.
+HOW = {"lock": [(1, False), (FOREVER, False), (1, True)], "close": [(1, True), (FOREVER, True)]}
 SIZES = {"small": 32, "growing": 32, "large": 20_000}
 # Secrets that fill the first runs, of one and two pages, so that the next one asks for a run of four.
 FILLING = 3 * (4096 // 40)
@@ -40,15 +42,15 @@ def pattern(size: int) -> bytes:
     return bytes(range(1, 252)) * (size // 251) + bytes(range(1, size % 251 + 1))
 
 
-def held() -> tuple[int, int]:
-    """Bytes of inaccessible mappings (every run has guards, so a lost run shows) and of locked memory."""
+def held() -> tuple[int, int, int]:
+    """Bytes of inaccessible mappings (every run has guards, so a lost run shows) and of locked memory; open files."""
     closed = 0
     for line in Path("/proc/self/maps").read_text().splitlines():
         addresses, permissions = line.split()[:2]
         start, end = addresses.split("-")
         closed += (int(end, 16) - int(start, 16)) * permissions.startswith("---")
     status = Path("/proc/self/status").read_text()
-    return closed, int(status.partition("VmLck:")[2].split()[0]) * 1024
+    return closed, int(status.partition("VmLck:")[2].split()[0]) * 1024, len(list(Path("/proc/self/fd").iterdir()))
 
 
 def address_of(secret: SecureBytes) -> int:
@@ -64,6 +66,15 @@ def memory(address: int, size: int) -> bytes:
             return os.pread(file.fileno(), size, address)
         except OSError:
             return bytes(size)
+
+
+def is_frozen(secret: SecureBytes) -> bool:
+    """Whether no writable view can be opened."""
+    try:
+        with secret.reveal(writable=True):
+            return False
+    except securemem.FrozenError:
+        return True
 
 
 class Case:
@@ -281,6 +292,8 @@ def check_after(case: Case, operation: str, earlier: list[SecureBytes], *, refus
     else:
         assert operation not in WIPING or refused, "neither wiped nor to be wiped"
         assert case.secret == pattern(case.size), "the secret changed"
+        frozen = operation == "freeze" and not refused
+        assert is_frozen(case.secret) == frozen, "frozen and refused, or neither"
     if operation in {"take", "copy_of", "slicing"} and case.made is not None:
         assert case.made == pattern(case.size), "the new secret holds other bytes"
     if operation == "zeros" and case.made is not None:
@@ -308,7 +321,7 @@ def every(at_rest: str, lock: str, backend: str, kind: str) -> None:
             continue
         for verb in VERBS:
             for error in ERRORS.get(verb, [errno.ENOMEM]):
-                for count, after in [(1, False), (FOREVER, False), *([(1, True)] if verb == "lock" else [])]:
+                for count, after in HOW.get(verb, [(1, False), (FOREVER, False)]):
                     first = 1
                     while one(operation, (at_rest, lock, backend, kind), earlier, (verb, first, count, error, after)):
                         first += 1

@@ -121,6 +121,7 @@ def pending(how):
     end_plan()
     if how == "dropped_then_purged":
         assert securemem.purge() == 0
+        assert faulty_child.memory(address, 40) == bytes(40)  # before statistics() tries too
     now = securemem.statistics()
     assert now.pending_wipes == now.live_secrets == 0, now
     assert faulty_child.memory(address, 40) == bytes(40)
@@ -172,6 +173,22 @@ def left_mapped():
     now = statistics()
     assert now.runs == now.page_bytes == now.locked_bytes == now.mappings == 0, now
     assert faulty_child.held() == before
+
+
+def pending_refused_by_purge():
+    """A purge that is refused the first trial leaves the dropped secret to the next; its slot is not lost."""
+    import securemem
+    from securemem import Arena, SecureBytes
+
+    arena = Arena()
+    secret = SecureBytes.random(40, arena=arena)
+    plan("protect", count=2)
+    del secret
+    assert securemem.purge() == 0
+    assert end_plan() == 2
+    assert securemem.statistics().pending_wipes == 0
+    arena.close()
+    assert securemem.statistics().runs == 0
 
 
 def want_of_bookkeeping():
