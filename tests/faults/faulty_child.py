@@ -53,6 +53,15 @@ def held() -> tuple[int, int, int]:
     return closed, int(status.partition("VmLck:")[2].split()[0]) * 1024, len(list(Path("/proc/self/fd").iterdir()))
 
 
+def closed_at(address: int) -> bool:
+    """Whether the kernel gives no access to a page."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        start, end = (int(one, 16) for one in line.split()[0].split("-"))
+        if start <= address < end:
+            return line.split()[1].startswith("---")
+    raise AssertionError("a live secret is not mapped")
+
+
 def address_of(secret: SecureBytes) -> int:
     """Where a secret's bytes lie."""
     with secret.reveal(writable=True) as view:
@@ -284,6 +293,8 @@ def check_after(case: Case, operation: str, earlier: list[SecureBytes], *, refus
     expected = pattern(SIZES["large"])
     if operation != "purge":
         assert all(secret == expected[: len(secret)] for secret in earlier), "an earlier secret changed"
+    if case.policies["at_rest"] == "closed" and case.secret is not None and not case.secret.wiped:
+        assert closed_at(case.address), "a page was left open"
     if not case.may_lose:
         assert case.sibling == pattern(case.size), "the neighbour changed"
     if case.secret is None or case.secret.wiped:
