@@ -25,7 +25,7 @@ struct sm_arena {
     size_t taken;  /* slots that are not free */
     bool held;     /* its handle was not released */
     bool closed;
-    bool unlocked; /* has a run that could not be locked */
+    _Atomic bool unlocked; /* has a run that could not be locked; read without the mutex */
 };
 
 enum sm_status sm_arena_take(sm_arena *arena, struct sm_slot **out, size_t length);
