@@ -35,6 +35,8 @@ def verbs() -> dict[str, tuple[str, str]]:
     for name, parameters in re.findall(r"^int sm_os_(\w+)\(([^)]*)\);", header, re.MULTILINE):
         arguments = [] if parameters == "void" else [one.split()[-1].lstrip("*") for one in parameters.split(",")]
         found[name] = (parameters, ", ".join(arguments))
+    if len(found) != len(re.findall(r"^int sm_os_", header, re.MULTILINE)):
+        raise ValueError("a verb of os.h is declared in a way that is not understood here")
     return found
 
 
