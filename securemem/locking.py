@@ -51,15 +51,15 @@ class PageLock:
     is gone with it; unlock() says nothing, `verify` counts it.
     """
 
-    __slots__ = ("__weakref__", "_export", "_generation", "_on_fault")
+    __slots__ = ("__weakref__", "_exports", "_generation", "_on_fault")
 
-    _export: Any  # cffi's view of the buffer; None once unlocked
+    _exports: list[Any]  # cffi's view of the buffer, none once unlocked: two threads cannot both pop it
 
     def __init__(self, buffer: Buffer, *, on_fault: bool = False) -> None:
         """Lock; `mlock` says how."""
-        self._export = None
         self._on_fault = bool(on_fault)
-        self._export, self._generation = binding.page_lock(buffer, self._on_fault)
+        export, self._generation = binding.page_lock(buffer, self._on_fault)
+        self._exports = [export]
 
     def unlock(self) -> None:
         """Give the lock back and let go of the buffer; may be called again.
@@ -68,19 +68,21 @@ class PageLock:
         in force (munlockall() then unlocks it). Raises MappingLimitError where the kernel would have to split a
         mapping and may not: the pages then stay locked, and only munlockall() or unmapping unlocks them.
         """
-        export, self._export = self._export, None
-        if export is not None:
-            binding.page_unlock(export, self._on_fault, self._generation)
+        try:
+            export = self._exports.pop()
+        except IndexError:
+            return
+        binding.page_unlock(export, self._on_fault, self._generation)
 
     @property
     def held(self) -> bool:
         """Whether this lock counts: not given back, and made in this process."""
-        return self._export is not None and binding.page_lock_lives(self._generation)
+        return bool(self._exports) and binding.page_lock_lives(self._generation)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the buffer; the lock covers the whole pages that they lie in. 0 once unlocked."""
-        return 0 if self._export is None else len(self._export)
+        return sum(map(len, self._exports))
 
     def __enter__(self) -> Self:
         """Return the lock itself."""
@@ -94,7 +96,7 @@ class PageLock:
 
     def __del__(self) -> None:
         """Unlock, if nobody did: memory given back to an allocator must not stay locked."""
-        if getattr(self, "_export", None) is not None:
+        if getattr(self, "_exports", None):
             self.unlock()
 
     def __repr__(self) -> str:
