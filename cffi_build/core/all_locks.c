@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "mappings.h"
 #include "page_counts.h"
 #include "page_locks.h"
 #include "process.h"
@@ -21,20 +22,10 @@
 #define PROBE_FRAME 4096
 #define STACK_MARGIN ((size_t)64 << 10) /* left for the caller's own calls */
 
-static size_t address_space(void) {
-    struct sm_mapping *mappings;
-    size_t count;
-    size_t bytes = 0;
-    if (sm_os_mappings(&mappings, &count) != 0) return 0;
-    for (size_t i = 0; i < count; i++) bytes += mappings[i].end - mappings[i].start;
-    free(mappings);
-    return bytes;
-}
-
 /* For mlockall ENOMEM has one cause: the process is larger than the limit. */
 static enum sm_status all_status(int error) {
     if (error == 0) return SM_OK;
-    size_t wanted = address_space();
+    size_t wanted = sm_address_space();
     sm_failure_set("mlockall", error, wanted);
     return error == ENOMEM || error == EPERM ? SM_LOCK_LIMIT : SM_LOCK_FAILED;
 }
@@ -127,40 +118,34 @@ static int unlock_piece(struct sm_unlocking *out, uintptr_t start, uintptr_t end
 
 /* Unlocks every locked mapping but for the stretches kept; goes on after a refusal. */
 static int unlock_others(struct sm_unlocking *out, const struct kept *kept) {
-    struct sm_mapping *mappings;
-    size_t count;
-    int first = sm_os_mappings(&mappings, &count);
+    struct sm_mappings mappings;
+    int first = sm_mappings_read(&mappings);
     if (first != 0) return first;
     size_t k = 0;
-    for (size_t i = 0; i < count; i++) {
-        uintptr_t start = mappings[i].start;
-        if (!mappings[i].locked) continue;
+    for (size_t i = 0; i < mappings.count; i++) {
+        uintptr_t start = mappings.list[i].start;
+        uintptr_t end = mappings.list[i].end;
+        if (!mappings.list[i].locked) continue;
         while (k < kept->count && kept->stretches[k].end <= start) k++;
-        for (size_t j = k; j < kept->count && kept->stretches[j].start < mappings[i].end; j++) {
+        for (size_t j = k; j < kept->count && kept->stretches[j].start < end; j++) {
             int error = unlock_piece(out, start, kept->stretches[j].start);
             if (first == 0) first = error;
             if (kept->stretches[j].end > start) start = kept->stretches[j].end;
         }
-        int error = unlock_piece(out, start, mappings[i].end);
+        int error = unlock_piece(out, start, end);
         if (first == 0) first = error;
     }
-    free(mappings);
+    sm_mappings_free(&mappings);
     return first;
 }
 
 /* Whether new mappings are locked: by making one. */
 static int find_future(bool *out) {
     void *page;
-    struct sm_mapping *mappings;
-    size_t count;
     int error = sm_os_reserve(&page, sm_os_page_size());
     *out = error == EAGAIN; /* over the limit */
     if (error != 0) return *out ? 0 : error;
-    error = sm_os_mappings(&mappings, &count);
-    if (error == 0) {
-        *out = sm_mappings_lock(mappings, count, (uintptr_t)page, (uintptr_t)page + sm_os_page_size(), false);
-        free(mappings);
-    }
+    error = sm_range_is_locked(out, (uintptr_t)page, (uintptr_t)page + sm_os_page_size());
     sm_os_unmap(page, sm_os_page_size());
     return error;
 }
@@ -228,10 +213,11 @@ enum sm_status sm_unlock_all(struct sm_unlocking *out, bool allow_gap) {
 
 /* Each level owns one page of stack below its caller's and writes to it. */
 static __attribute__((noinline)) void touch(size_t pages) {
-    volatile uint8_t frame[PROBE_FRAME];
+    uint8_t frame[PROBE_FRAME];
     frame[0] = 0;
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* as if it were read */
     if (pages > 1) touch(pages - 1);
-    frame[PROBE_FRAME - 1] = 0; /* no tail call: the frames must nest */
+    __asm__ volatile("" : : "r"(frame) : "memory"); /* no tail call: the frames must nest */
 }
 
 enum sm_status sm_stack_reserve(size_t length) {

@@ -70,8 +70,10 @@ struct sm_mapping {
     bool accessible;   /* readable or writable */
     bool never_locked; /* of a kind that mlock passes over: devices, huge page files */
 };
-/* All of them in the order of addresses, to be freed by the caller. */
-int sm_os_mappings(struct sm_mapping **out, size_t *count);
+/* Shows all of them in the order of addresses.  It works at vm.max_map_count
+ * too, where large allocations fail: nothing is collected. */
+typedef void sm_mapping_visitor(const struct sm_mapping *mapping, void *context);
+int sm_os_mappings_visit(sm_mapping_visitor *visit, void *context);
 
 /* Notes a failed call for this thread; returns error. */
 int sm_failure_set(const char *call, int error, size_t wanted);

@@ -9,7 +9,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -68,18 +67,6 @@ static bool is_never_locked(const char *flags) {
     return false;
 }
 
-static bool append(struct sm_mapping **mappings, size_t *count, size_t *room, const struct sm_mapping *mapping) {
-    if (*count == *room) {
-        size_t larger = *room == 0 ? 256 : 2 * *room;
-        struct sm_mapping *moved = realloc(*mappings, larger * sizeof *moved);
-        if (moved == NULL) return false;
-        *mappings = moved;
-        *room = larger;
-    }
-    (*mappings)[(*count)++] = *mapping;
-    return true;
-}
-
 /* "5591d4846000-5591d4847000 r--p ..." */
 static struct sm_mapping mapping_of(const char *line) {
     char *rest;
@@ -91,32 +78,23 @@ static struct sm_mapping mapping_of(const char *line) {
 }
 
 /* A mapping is a line of addresses, lines of figures, and at last VmFlags. */
-int sm_os_mappings(struct sm_mapping **out, size_t *count) {
+int sm_os_mappings_visit(sm_mapping_visitor *visit, void *context) {
     FILE *file = fopen("/proc/self/smaps", "re");
     if (file == NULL) return sm_failure_set("open(/proc/self/smaps)", errno, 0);
-    struct sm_mapping *mappings = NULL;
     struct sm_mapping mapping = {0};
-    size_t room = 0;
-    bool complete = true;
     char line[512]; /* a longer one is a long path's end, and reads as nothing we look for */
-    *count = 0;
-    while (complete && fgets_unlocked(line, sizeof line, file) != NULL) {
+    while (fgets_unlocked(line, sizeof line, file) != NULL) {
         if (line[0] == 'V' && strncmp(line, "VmFlags:", 8) == 0) {
             mapping.locked = strstr(line, " lo") != NULL;
             mapping.never_locked = is_never_locked(line);
-            complete = append(&mappings, count, &room, &mapping);
+            visit(&mapping, context);
         } else if (line[0] == 'S' && strncmp(line, "Swap:", 5) == 0) {
             mapping.swapped = (size_t)strtoumax(line + 5, NULL, 10) * 1024;
         } else if ((line[0] >= '0' && line[0] <= '9') || (line[0] >= 'a' && line[0] <= 'f')) {
             mapping = mapping_of(line);
         }
     }
-    int error = complete ? (ferror(file) ? EIO : 0) : ENOMEM;
+    bool failed = ferror(file) != 0;
     fclose(file);
-    if (error != 0) {
-        free(mappings);
-        return sm_failure_set("read(/proc/self/smaps)", error, 0);
-    }
-    *out = mappings;
-    return 0;
+    return failed ? sm_failure_set("read(/proc/self/smaps)", EIO, 0) : 0;
 }

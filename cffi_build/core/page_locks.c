@@ -16,9 +16,9 @@
 #include "page_locks.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "arena.h"
+#include "mappings.h"
 #include "page_counts.h"
 #include "process.h"
 
@@ -53,76 +53,6 @@ static bool holds_secrets(uintptr_t start, uintptr_t end) {
         }
     }
     return false;
-}
-
-bool sm_mappings_lock(const struct sm_mapping *mappings, size_t count, uintptr_t start, uintptr_t end, bool never_locked_too) {
-    size_t low = 0;
-    size_t high = count;
-    while (low < high) { /* the first that ends above start */
-        size_t middle = low + (high - low) / 2;
-        if (mappings[middle].end > start) high = middle;
-        else low = middle + 1;
-    }
-    for (; start < end; low++) {
-        if (low == count || mappings[low].start > start) return false;
-        if (!mappings[low].locked && !(never_locked_too && mappings[low].never_locked)) return false;
-        start = mappings[low].end;
-    }
-    return true;
-}
-
-/* -- why the kernel refused -- */
-
-struct survey {
-    size_t locked;     /* bytes, in the process */
-    size_t own_locked; /* bytes, in the range */
-    size_t covered;    /* bytes of the range that are mapped with access */
-    size_t mappings;
-};
-
-static int survey_range(struct survey *out, uintptr_t start, uintptr_t end) {
-    struct sm_mapping *mappings;
-    int error = sm_os_mappings(&mappings, &out->mappings);
-    if (error != 0) return error;
-    for (size_t i = 0; i < out->mappings; i++) {
-        const struct sm_mapping *one = &mappings[i];
-        uintptr_t low = one->start > start ? one->start : start;
-        uintptr_t high = one->end < end ? one->end : end;
-        size_t common = low < high ? high - low : 0;
-        if (one->locked) {
-            out->locked += one->end - one->start;
-            out->own_locked += common;
-        }
-        if (one->accessible) out->covered += common;
-    }
-    free(mappings);
-    return 0;
-}
-
-static enum sm_status no_memory_status(uintptr_t start, uintptr_t end) {
-    /* Kernel and reader may count a moment apart. */
-    enum { MAPPINGS_MARGIN = 8 };
-    struct survey survey = {0};
-    size_t limit;
-    bool unlimited = false;
-    if (survey_range(&survey, start, end) != 0 || sm_os_lock_limit(&limit) != 0) return SM_LOCK_FAILED;
-    size_t more = end - start - survey.own_locked;
-    if (limit < survey.locked || limit - survey.locked < more) {
-        if (sm_os_may_lock_beyond_limit(&unlimited) == 0 && !unlimited) return SM_LOCK_LIMIT;
-    }
-    if (survey.covered < end - start) return SM_UNMAPPED;
-    /* All there: too many pieces, or a page that its file does not reach. */
-    return survey.mappings + MAPPINGS_MARGIN >= sm_os_max_mappings() ? SM_MAPPINGS : SM_UNMAPPED;
-}
-
-enum sm_status sm_lock_status(uintptr_t start, uintptr_t end, int error) {
-    struct sm_failure cause = *sm_failure_get();
-    enum sm_status status = SM_LOCK_FAILED;
-    if (error == 0) return SM_OK;
-    if (error == EPERM) status = SM_LOCK_LIMIT;
-    if (error == ENOMEM) status = no_memory_status(start, end);
-    sm_failure_set(cause.call, error, cause.wanted);
-    return status;
 }
 
 /* -- one range -- */
@@ -211,10 +141,5 @@ enum sm_status sm_page_is_locked(bool *out, const void *address, size_t length) 
     uintptr_t end;
     *out = length == 0;
     if (length == 0 || !whole_pages(&start, &end, address, length)) return SM_OK;
-    struct sm_mapping *mappings;
-    size_t count;
-    if (sm_os_mappings(&mappings, &count) != 0) return SM_LOCK_FAILED;
-    *out = sm_mappings_lock(mappings, count, start, end, false);
-    free(mappings);
-    return SM_OK;
+    return sm_range_is_locked(out, start, end) == 0 ? SM_OK : SM_LOCK_FAILED;
 }

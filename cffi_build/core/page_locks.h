@@ -19,11 +19,4 @@ int sm_page_lock_window(struct sm_window *window);
 /* Calls visit for each stretch of pages that holds secrets and was locked for them. */
 void sm_secret_pages_visit(void (*visit)(struct sm_window *window, void *context), void *context);
 
-/* The status for an errno of the mlock family; on ENOMEM it asks the kernel's
- * books which of the causes it was, for the range that was to be locked. */
-enum sm_status sm_lock_status(uintptr_t start, uintptr_t end, int error);
-
-/* Whether locked mappings cover the whole range; those never locked count if so asked. */
-bool sm_mappings_lock(const struct sm_mapping *mappings, size_t count, uintptr_t start, uintptr_t end, bool never_locked_too);
-
 #endif

@@ -8,17 +8,14 @@
  * A closed page has no access, and mlock would mark it without bringing it
  * back from swap; so it is opened for the length of the call.
  */
-#include <errno.h>
-#include <stdlib.h>
-
+#include "mappings.h"
 #include "page_counts.h"
 #include "page_locks.h"
 #include "process.h"
 #include "windows.h"
 
 struct reading {
-    struct sm_mapping *mappings;
-    size_t count;
+    struct sm_mappings mappings;
     size_t secrets;      /* bytes that should be locked */
     size_t lost_secrets; /* bytes of those that are not */
     size_t swapped;
@@ -26,16 +23,13 @@ struct reading {
     bool repair;
 };
 
-static bool is_locked(const struct reading *reading, uintptr_t start, uintptr_t end) {
-    return sm_mappings_lock(reading->mappings, reading->count, start, end, true);
-}
-
 /* smaps counts by mapping, and so does this: each mapping once. */
 static void add_swapped(struct reading *reading, uintptr_t start, uintptr_t end) {
-    for (size_t i = 0; i < reading->count && reading->mappings[i].start < end; i++) {
-        if (reading->mappings[i].end <= start) continue;
-        reading->swapped += reading->mappings[i].swapped;
-        reading->mappings[i].swapped = 0;
+    struct sm_mapping *list = reading->mappings.list;
+    for (size_t i = 0; i < reading->mappings.count && list[i].start < end; i++) {
+        if (list[i].end <= start) continue;
+        reading->swapped += list[i].swapped;
+        list[i].swapped = 0;
     }
 }
 
@@ -44,9 +38,8 @@ static void note(struct reading *reading, int error) {
 }
 
 int sm_page_lock_window(struct sm_window *window) {
-    int error = sm_window_open(window, false);
-    if (error != 0) return error;
-    error = sm_os_lock(window->address, window->length);
+    if (sm_window_open(window, false) != SM_OK) return sm_failure_get()->error;
+    int error = sm_os_lock(window->address, window->length);
     sm_window_close(window, false);
     return error;
 }
@@ -55,7 +48,7 @@ static void check_window(struct sm_window *window, void *context) {
     struct reading *reading = context;
     uintptr_t start = (uintptr_t)window->address;
     reading->secrets += window->length;
-    if (is_locked(reading, start, start + window->length)) return;
+    if (sm_mappings_hold(&reading->mappings, start, start + window->length)) return;
     reading->lost_secrets += window->length;
     if (!reading->repair) return;
     add_swapped(reading, start, start + window->length);
@@ -72,9 +65,9 @@ struct lock_totals {
 static void check_stretch(struct reading *reading, struct lock_totals *totals, const struct sm_counted *counted) {
     size_t page = sm_os_page_size();
     totals->bytes += counted->end - counted->start;
-    if (counted->pending > 0 || is_locked(reading, counted->start, counted->end)) return;
+    if (counted->pending > 0 || sm_mappings_hold(&reading->mappings, counted->start, counted->end)) return;
     for (uintptr_t start = counted->start; start < counted->end; start += page) {
-        if (is_locked(reading, start, start + page)) continue;
+        if (sm_mappings_hold(&reading->mappings, start, start + page)) continue;
         if (!sm_os_is_mapped((void *)start)) {
             totals->gone += page;
             continue;
@@ -87,13 +80,13 @@ static void check_stretch(struct reading *reading, struct lock_totals *totals, c
 }
 
 static int read_all(struct reading *reading, struct lock_totals *totals) {
-    int error = sm_os_mappings(&reading->mappings, &reading->count);
+    int error = sm_mappings_read(&reading->mappings);
     if (error != 0) return error;
     sm_secret_pages_visit(check_window, reading);
     size_t count;
     const struct sm_counted *counted = sm_counts_all(&count);
     for (size_t i = 0; i < count; i++) check_stretch(reading, totals, &counted[i]);
-    free(reading->mappings);
+    sm_mappings_free(&reading->mappings);
     return 0;
 }
 
