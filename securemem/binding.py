@@ -277,7 +277,7 @@ def lock_all(current: bool, future: bool, on_fault: bool) -> None:  # noqa: FBT0
 
 
 def unlock_all(allow_gap: bool) -> tuple[int, int, int]:  # noqa: FBT001 - the same
-    """Do munlockall's work but for what is ours: bytes unlocked, bytes that lay unlocked in between, for how many ns."""
+    """Do munlockall's work but for what is ours: bytes unlocked, bytes that lay unlocked meanwhile, for how many ns."""
     out = _ffi.new("struct sm_unlocking *")
     check(_lib.sm_unlock_all(out, allow_gap))
     return int(out.unlocked_bytes), int(out.gap_bytes), int(out.gap_nanoseconds)

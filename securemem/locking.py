@@ -263,7 +263,8 @@ def raise_lock_limit(nbytes: int) -> LockLimit:
     if hard != resource.RLIM_INFINITY and nbytes > hard:
         raise HardLimitError(
             f"RLIMIT_MEMLOCK cannot be raised to {nbytes} bytes: its hard limit is {hard}. An administrator "
-            "raises that: LimitMEMLOCK= in a systemd unit, --ulimit memlock=BYTES:BYTES for a container, memlock in limits.conf"
+            "raises that: LimitMEMLOCK= in a systemd unit, --ulimit memlock=BYTES:BYTES for a container, memlock in "
+            "limits.conf"
         )
     if soft != resource.RLIM_INFINITY and soft < nbytes:
         resource.setrlimit(resource.RLIMIT_MEMLOCK, (nbytes, hard))

@@ -52,7 +52,7 @@ def anonymous(pages):
     ids=["bytearray", "bytes", "mmap", "array", "ctypes", "memoryview", "slice"],
 )
 def test_any_contiguous_buffer_is_locked_and_unlocked(make):
-    """Whatever exports a contiguous buffer can be locked; the pages are locked while the lock is held, and not after."""
+    """Whatever exports a contiguous buffer can be locked; its pages are locked while the lock is held, no longer."""
     buffer = make()
     assert not locking.is_locked(buffer)
     with locking.mlock(buffer) as lock:
@@ -275,7 +275,8 @@ def test_mlockall_flags_that_ask_for_nothing(flags):
 
 @pytest.mark.parametrize("call", [locking.reserve_stack, locking.raise_lock_limit])
 @pytest.mark.parametrize(
-    ("bad", "kind"), [(0, exceptions.SizeError), (-1, exceptions.SizeError), ("1", TypeError), (1.5, TypeError), (True, TypeError)]
+    ("bad", "kind"),
+    [(0, exceptions.SizeError), (-1, exceptions.SizeError), ("1", TypeError), (1.5, TypeError), (True, TypeError)],
 )
 def test_bad_sizes(call, bad, kind):
     """A size that is no positive integer is refused by type."""

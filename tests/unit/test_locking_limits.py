@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from locking_programs import passes
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: drops root, or locks more than the limit")
 
 KIB = 1 << 10
 MIB = 1 << 20

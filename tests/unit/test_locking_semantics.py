@@ -5,9 +5,13 @@ Each test is a process of its own; most need root or CAP_IPC_LOCK, which the tes
 
 from __future__ import annotations
 
+import os
 import signal
 
+import pytest
 from locking_programs import passes, run
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: locks the whole process, drops root, makes swap")
 
 
 def test_fork_does_not_inherit_locks():
@@ -105,7 +109,7 @@ os.execv(sys.executable, [sys.executable, "-c",
 
 
 def test_unmapping_ends_the_lock():
-    """Memory unmapped behind the buffer: verify() counts it as gone, unlock() is quiet, pages around it are unlocked."""
+    """Memory unmapped behind the buffer: verify() counts it as gone, unlock() unlocks what is left."""
     passes("""
 memory, where = anonymous(5)
 lock = locking.mlock(memory)
@@ -219,7 +223,7 @@ finally:
 
 
 def test_mlockall_current_and_future():
-    """current locks what is, future what comes; a call without future cancels it, as the kernel defines."""
+    """`current` locks what is, `future` what comes; a call without future cancels it, as the kernel defines."""
     passes("""
 before, where = anonymous(1)
 locking.mlockall(current=False, future=True)
@@ -343,7 +347,7 @@ assert locking.is_locked(memory)
 
 
 def test_repair_brings_closed_pages_back_from_swap():
-    """Closed secrets pushed out to real swap after a foreign munlockall are resident, locked and intact after verify()."""
+    """Closed secrets in real swap after a foreign munlockall are resident, locked and intact after verify()."""
     passes("""
 import subprocess, tempfile
 from pathlib import Path
