@@ -107,6 +107,10 @@ _REFUSALS: dict[int, tuple[type[exceptions.SystemRefusalError], str]] = {
         "a page of the range is not mapped, has no access, or lies past the end of its file: nothing of the range was "
         "left locked by this call",
     ),
+    _lib.SM_NO_SMAPS: (
+        exceptions.LockError,
+        "/proc/self/smaps cannot be read, and nothing else tells what is locked: mount /proc; nothing was changed",
+    ),
     _lib.SM_REFUSED: (exceptions.ProtectionError, "the kernel refused a required protection"),
     _lib.SM_NO_RANDOM: (exceptions.RandomError, "the kernel gave no random bytes"),
     _lib.SM_NO_BACKEND: (
@@ -147,6 +151,14 @@ def raise_status(status: int) -> NoReturn:
         raise exceptions.OutOfMemoryError(
             f"no memory for the secret ({call}, {failure.wanted} bytes: {os.strerror(failure.error)}): free some, or "
             "raise RLIMIT_AS, the cgroup's memory.max or vm.max_map_count, whichever bounds this process"
+        )
+    if status == _lib.SM_LOCK_LOST:
+        raise exceptions.LockLostError(
+            failure.error,
+            f"{failure.wanted} bytes that should be locked are not, and could not be locked again ({call}: "
+            f"{errno.errorcode.get(failure.error, failure.error)}): raise RLIMIT_MEMLOCK or free memory and verify "
+            "again, or wipe",
+            int(failure.wanted),
         )
     refusal, message = _REFUSALS[status]
     if status == _lib.SM_LOCK_FAILED:
@@ -291,14 +303,5 @@ def reserve_stack(size: int) -> None:
 def verify() -> dict[str, int]:
     """The struct sm_verification, after repairing."""
     out = _ffi.new("struct sm_verification *")
-    status = _lib.sm_verify(out)
-    if status == _lib.SM_LOCK_LOST:
-        error = _lib.sm_failure_get().error
-        raise exceptions.LockLostError(
-            error,
-            f"{out.unlocked_bytes} bytes that should be locked are not, and could not be locked again "
-            f"({errno.errorcode.get(error, error)}): raise RLIMIT_MEMLOCK or free memory and verify again, or wipe",
-            int(out.unlocked_bytes),
-        )
-    check(status)
+    check(_lib.sm_verify(out))
     return {name: int(getattr(out, name)) for name, _ in _ffi.typeof("struct sm_verification").fields}

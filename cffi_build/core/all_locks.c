@@ -140,14 +140,14 @@ static int unlock_others(struct sm_unlocking *out, const struct kept *kept) {
 }
 
 /* Whether new mappings are locked: by making one. */
-static int find_future(bool *out) {
+static enum sm_status find_future(bool *out) {
     void *page;
     int error = sm_os_reserve(&page, sm_os_page_size());
     *out = error == EAGAIN; /* over the limit */
-    if (error != 0) return *out ? 0 : error;
+    if (error != 0) return *out ? SM_OK : SM_NO_MEMORY;
     error = sm_range_is_locked(out, (uintptr_t)page, (uintptr_t)page + sm_os_page_size());
     sm_os_unmap(page, sm_os_page_size());
-    return error;
+    return error == 0 ? SM_OK : SM_NO_SMAPS;
 }
 
 static int cancel_future(void) {
@@ -180,12 +180,13 @@ static enum sm_status unlock_with_gap(struct sm_unlocking *out, const struct kep
 static enum sm_status unlock_all(struct sm_unlocking *out, bool allow_gap) {
     bool future;
     struct kept kept;
-    if (find_future(&future) != 0) return SM_LOCK_FAILED;
+    enum sm_status status = find_future(&future);
+    if (status != SM_OK) return status;
     if (!collect(&kept)) {
         sm_failure_set("malloc", ENOMEM, kept.room * sizeof *kept.stretches);
         return SM_NO_MEMORY;
     }
-    enum sm_status status = future ? all_status(cancel_future()) : SM_OK;
+    status = future ? all_status(cancel_future()) : SM_OK;
     if (status == SM_OK) {
         int error = unlock_others(out, &kept);
         sm_page_locks_cover_all(false);

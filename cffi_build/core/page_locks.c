@@ -141,5 +141,5 @@ enum sm_status sm_page_is_locked(bool *out, const void *address, size_t length) 
     uintptr_t end;
     *out = length == 0;
     if (length == 0 || !whole_pages(&start, &end, address, length)) return SM_OK;
-    return sm_range_is_locked(out, start, end) == 0 ? SM_OK : SM_LOCK_FAILED;
+    return sm_range_is_locked(out, start, end) == 0 ? SM_OK : SM_NO_SMAPS;
 }

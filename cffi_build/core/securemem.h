@@ -60,6 +60,7 @@ enum sm_status {
     SM_UNMAPPED,    /* a page to be locked does not exist, or has no access */
     SM_MAPPINGS,    /* vm.max_map_count is reached */
     SM_LOCK_LOST,   /* pages that should be locked are not, and could not be locked again */
+    SM_NO_SMAPS,    /* /proc/self/smaps cannot be read */
     SM_NO_STACK     /* the thread's stack has no such room */
 };
 

@@ -101,7 +101,7 @@ enum sm_status sm_verify(struct sm_verification *out) {
     bool lost = first.lost_secrets > 0 || locks.lost > 0;
     if (error == 0 && lost) error = read_all(&second, &left);
     sm_leave();
-    if (error != 0) return SM_LOCK_FAILED;
+    if (error != 0) return SM_NO_SMAPS;
     out->secret_bytes = first.secrets;
     out->lock_bytes = locks.bytes;
     out->repaired_secret_bytes = first.lost_secrets - second.lost_secrets;

@@ -261,3 +261,40 @@ middle.unlock()
 locking.munlockall()
 assert locking.locked_bytes() == 0
 """)
+
+
+def test_large_limit_needs_no_capability():
+    """An ordinary user whose limit is above the process's size locks all of it, and unlocks it without a gap."""
+    told = passes("""
+try:
+    become_ordinary(1 << 32)
+except ValueError:
+    print("no CAP_SYS_RESOURCE")
+    sys.exit()
+secret = securemem.SecureBytes.random(32)
+locking.mlockall(future=True)
+assert not locking.lock_limit().unlimited and locking.is_locked(anonymous(1)[0])
+done = locking.munlockall()
+assert done.unlocked_bytes > 0 and done.gap_bytes == 0 and secret.protection.locked
+assert not locking.is_locked(anonymous(1)[0])
+""")
+    if "CAP_SYS_RESOURCE" in told:
+        pytest.skip("root may not raise the hard limit here: CAP_SYS_RESOURCE is missing")
+
+
+def test_without_smaps_nothing_is_changed():
+    """Where /proc is not mounted, what needs smaps says so before changing anything; page locks work."""
+    passes("""
+memory, where = anonymous(2)
+lock = locking.mlock(memory)
+locking.mlockall(future=True)
+assert libc.unshare(0x20000) == 0                                   # CLONE_NEWNS
+assert libc.mount(b"none", b"/", None, 1 << 18 | 1 << 14, None) == 0  # MS_PRIVATE | MS_REC
+assert libc.umount2(b"/proc", 2) == 0                               # MNT_DETACH
+for call in (securemem.verify, locking.munlockall, lambda: locking.is_locked(memory)):
+    error = raises(exceptions.LockError, call)
+    assert "/proc" in str(error) and error.errno == 2
+with locking.mlock(memory):
+    pass
+assert lock.held
+""")

@@ -376,3 +376,46 @@ with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
     finally:
         subprocess.run(["swapoff", swap], check=True)
 """)
+
+
+def test_another_mapping_at_the_address_is_unlocked():
+    """What was mapped where a lock's memory had been is unlocked by it: the kernel knows addresses, not buffers."""
+    passes("""
+memory, where = anonymous(2)
+lock = locking.mlock(memory)
+fixed = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x10
+libc.mmap.restype = ctypes.c_void_p
+assert libc.mmap(ctypes.c_void_p(where), PAGE, 3, fixed, -1, 0) == where
+assert [locking.is_locked(memoryview(memory)[i * PAGE : (i + 1) * PAGE]) for i in range(2)] == [False, True]
+found = securemem.verify()
+assert found.repaired_lock_bytes == PAGE and locking.is_locked(memory)
+lock.unlock()
+assert not locking.is_locked(memory) and locking.locked_bytes() == 0
+""")
+
+
+def test_read_only_memory_gets_its_frames_later():
+    """Never written read-only memory is locked without frames; made writable, what is written is locked."""
+    passes("""
+bare = mmap.mmap(-1, 4 * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+where = ctypes.addressof(ctypes.c_char.from_buffer(bare))
+assert libc.mprotect(ctypes.c_void_p(where), 4 * PAGE, 1) == 0
+with locking.mlock(bare):
+    assert next(m for m in mappings() if m.start <= where < m.end).sizes["Rss"] == 0
+    assert libc.mprotect(ctypes.c_void_p(where), 4 * PAGE, 3) == 0
+    bare[:] = b"x" * len(bare)
+    here = next(m for m in mappings() if m.start <= where < m.end)
+    assert here.sizes["Locked"] == 4 * PAGE // 1024
+""")
+
+
+def test_bare_mlock_of_length_zero():
+    """Linux locks a page for length 0 if the address is inside one: why an empty buffer makes no call here."""
+    passes("""
+memory, where = anonymous(1)
+assert libc.mlock(ctypes.c_void_p(where + 1), 0) == 0 and locking.locked_bytes() == PAGE
+libc.munlockall()
+assert libc.mlock(ctypes.c_void_p(where), 0) == 0 and locking.locked_bytes() == 0
+with locking.mlock(memoryview(memory)[1:1]):
+    assert locking.locked_bytes() == 0
+""")
