@@ -141,7 +141,7 @@ static int unlock_others(struct sm_unlocking *out, const struct kept *kept) {
 
 /* Whether new mappings are locked: by making one. */
 static enum sm_status find_future(bool *out) {
-    void *page;
+    void *page = NULL;
     int error = sm_os_reserve(&page, sm_os_page_size());
     *out = error == EAGAIN; /* over the limit */
     if (error != 0) return *out ? SM_OK : SM_NO_MEMORY;
