@@ -4,7 +4,8 @@
 
 enum sm_status {
     SM_OK, SM_BAD_SIZE, SM_FORKED, SM_WIPED, SM_EXPORTED, SM_FROZEN, SM_CLOSED, SM_FULL, SM_CONFIGURED,
-    SM_LOCK_LIMIT, SM_LOCK_FAILED, SM_NO_MEMORY, SM_REFUSED, SM_NO_RANDOM, SM_NO_BACKEND, SM_BAD_SOURCE, ...
+    SM_LOCK_LIMIT, SM_LOCK_FAILED, SM_NO_MEMORY, SM_REFUSED, SM_NO_RANDOM, SM_NO_BACKEND, SM_BAD_SOURCE,
+    SM_UNMAPPED, SM_MAPPINGS, SM_LOCK_LOST, SM_NO_SMAPS, SM_NO_STACK, ...
 };
 enum sm_at_rest { SM_AT_REST_CLOSED, SM_AT_REST_OPEN, ... };
 enum sm_lock { SM_LOCK_REQUIRE, SM_LOCK_WARN, ... };
@@ -27,6 +28,22 @@ enum sm_status sm_arena_statistics(sm_arena *arena, struct sm_statistics *out);
 enum sm_status sm_arena_fits(sm_arena *arena, size_t *out, size_t length, size_t lockable);
 
 size_t sm_secret_purge(void);
+
+enum sm_status sm_page_lock(uint64_t *generation, const void *address, size_t length, bool on_fault);
+enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t generation);
+enum sm_status sm_page_is_locked(bool *out, const void *address, size_t length);
+bool sm_page_lock_lives(uint64_t generation);
+
+struct sm_unlocking { size_t unlocked_bytes; size_t gap_bytes; uint64_t gap_nanoseconds; };
+enum sm_status sm_lock_all(bool current, bool future, bool on_fault);
+enum sm_status sm_unlock_all(struct sm_unlocking *out, bool allow_gap);
+enum sm_status sm_stack_reserve(size_t length);
+
+struct sm_verification {
+    size_t secret_bytes; size_t lock_bytes; size_t repaired_secret_bytes; size_t repaired_lock_bytes;
+    size_t swapped_bytes; size_t gone_bytes; size_t unlocked_bytes;
+};
+enum sm_status sm_verify(struct sm_verification *out);
 
 bool sm_lock_is_unlimited(void);
 size_t sm_scrub(size_t depth);

@@ -89,15 +89,47 @@ _MESSAGES: dict[int, tuple[type[exceptions.SecureMemError], str]] = {
         "the buffer must be contiguous, and writable where take() is to wipe it: use copy_of() for a read-only one, "
         "or copy it into a bytearray first",
     ),
+    _lib.SM_MAPPINGS: (
+        exceptions.MappingLimitError,
+        "the kernel would have to split a mapping, and this process has as many as it may: raise vm.max_map_count "
+        "(sysctl), or lock fewer, larger ranges; what was locked before still is",
+    ),
+    _lib.SM_NO_STACK: (
+        exceptions.StackLimitError,
+        "the thread's stack has no such room: ask for less, or raise RLIMIT_STACK (`ulimit -s KIB`), or for threads "
+        "threading.stack_size()",
+    ),
 }
 _REFUSALS: dict[int, tuple[type[exceptions.SystemRefusalError], str]] = {
     _lib.SM_LOCK_FAILED: (exceptions.LockError, "the kernel could not lock the memory; free some and try again"),
+    _lib.SM_UNMAPPED: (
+        exceptions.UnmappedError,
+        "a page of the range is not mapped, has no access, or lies past the end of its file: nothing of the range was "
+        "left locked by this call",
+    ),
+    _lib.SM_NO_SMAPS: (
+        exceptions.LockError,
+        "/proc/self/smaps cannot be read, and nothing else tells what is locked: mount /proc; nothing was changed",
+    ),
     _lib.SM_REFUSED: (exceptions.ProtectionError, "the kernel refused a required protection"),
     _lib.SM_NO_RANDOM: (exceptions.RandomError, "the kernel gave no random bytes"),
     _lib.SM_NO_BACKEND: (
         exceptions.BackendUnavailableError,
         "memfd_secret is not available: it needs Linux 5.14 with CONFIG_SECRETMEM, and secretmem.enable=1 on the "
         'kernel\'s command line before 6.5; use backend="mlock"',
+    ),
+}
+# What the kernel's specification of the five calls says beside ENOMEM and EPERM.
+_LOCK_REFUSALS: dict[int, tuple[type[exceptions.LockError], str]] = {
+    errno.EINVAL: (exceptions.LockRangeError, "the range runs past the end of the address space"),
+    errno.EAGAIN: (
+        exceptions.LockPopulateError,
+        "some pages could not be brought into RAM: free some memory, or raise the cgroup's memory.max, and try again",
+    ),
+    errno.EINTR: (exceptions.LockInterruptedError, "a fatal signal interrupted the locking"),
+    errno.ENOSYS: (
+        exceptions.LockUnsupportedError,
+        "the kernel does not have the call (mlock2 came with Linux 4.4), or a filter forbids it: lock without on_fault",
     ),
 }
 
@@ -112,14 +144,25 @@ def raise_status(status: int) -> NoReturn:
     if status == _lib.SM_LOCK_LIMIT:
         limit, used = lock_limit(), locked_by_process()
         if limit is not None and used + failure.wanted > limit:
-            raise exceptions.LockLimitError(limit, used, failure.wanted)
+            over = exceptions.LockPermissionError if failure.error == errno.EPERM else exceptions.LockLimitError
+            raise over(limit, used, failure.wanted)
         status = _lib.SM_LOCK_FAILED  # the kernel says ENOMEM too for frames or mappings that it does not have
     if status == _lib.SM_NO_MEMORY:
         raise exceptions.OutOfMemoryError(
             f"no memory for the secret ({call}, {failure.wanted} bytes: {os.strerror(failure.error)}): free some, or "
             "raise RLIMIT_AS, the cgroup's memory.max or vm.max_map_count, whichever bounds this process"
         )
+    if status == _lib.SM_LOCK_LOST:
+        raise exceptions.LockLostError(
+            failure.error,
+            f"{failure.wanted} bytes that should be locked are not, and could not be locked again ({call}: "
+            f"{errno.errorcode.get(failure.error, failure.error)}): raise RLIMIT_MEMLOCK or free memory and verify "
+            "again, or wipe",
+            int(failure.wanted),
+        )
     refusal, message = _REFUSALS[status]
+    if status == _lib.SM_LOCK_FAILED:
+        refusal, message = _LOCK_REFUSALS.get(failure.error, (refusal, message))
     raise refusal(failure.error, f"{message} ({call}: {errno.errorcode.get(failure.error, failure.error)})")
 
 
@@ -200,3 +243,65 @@ def purge() -> int:
 def scrub(depth: int = 64 * 1024) -> int:
     """Clear vector registers and up to depth bytes of this thread's dead stack; the bytes cleared."""
     return int(_lib.sm_scrub(depth))
+
+
+def page_lock(buffer: Any, on_fault: bool) -> tuple[Any, int]:  # noqa: FBT001 - a flag of the core's function
+    """Lock a buffer's pages; the export that keeps it in place, and the fork generation of the lock."""
+    try:
+        export = _ffi.from_buffer(buffer)
+    except (BufferError, ValueError) as error:
+        raise exceptions.SourceError("the buffer must be contiguous, to be locked where it lies") from error
+    generation = _ffi.new("uint64_t *")
+    status = _lib.sm_page_lock(generation, export, len(export), on_fault)
+    if status != _lib.SM_OK:
+        _ffi.release(export)
+        raise_status(status)
+    return export, generation[0]
+
+
+def page_unlock(export: Any, on_fault: bool, generation: int) -> None:  # noqa: FBT001 - the same
+    """Drop a lock and let the buffer go."""
+    status = _lib.sm_page_unlock(export, len(export), on_fault, generation)
+    _ffi.release(export)
+    check(status)
+
+
+def page_lock_lives(generation: int) -> bool:
+    """Whether a lock was made by this process, and not by one it was forked from."""
+    return bool(_lib.sm_page_lock_lives(generation))
+
+
+def page_is_locked(buffer: Any) -> bool:
+    """Whether every page of a buffer is locked, by smaps."""
+    out = _ffi.new("bool *")
+    try:
+        export = _ffi.from_buffer(buffer)
+    except (BufferError, ValueError) as error:
+        raise exceptions.SourceError("the buffer must be contiguous") from error
+    with export:
+        check(_lib.sm_page_is_locked(out, export, len(export)))
+    return bool(out[0])
+
+
+def lock_all(current: bool, future: bool, on_fault: bool) -> None:  # noqa: FBT001 - the same
+    """Call mlockall."""
+    check(_lib.sm_lock_all(current, future, on_fault))
+
+
+def unlock_all(allow_gap: bool) -> tuple[int, int, int]:  # noqa: FBT001 - the same
+    """Do munlockall's work but for what is ours: bytes unlocked, bytes that lay unlocked meanwhile, for how many ns."""
+    out = _ffi.new("struct sm_unlocking *")
+    check(_lib.sm_unlock_all(out, allow_gap))
+    return int(out.unlocked_bytes), int(out.gap_bytes), int(out.gap_nanoseconds)
+
+
+def reserve_stack(size: int) -> None:
+    """Touch that many bytes of this thread's stack."""
+    check(_lib.sm_stack_reserve(size))
+
+
+def verify() -> dict[str, int]:
+    """The struct sm_verification, after repairing."""
+    out = _ffi.new("struct sm_verification *")
+    check(_lib.sm_verify(out))
+    return {name: int(getattr(out, name)) for name, _ in _ffi.typeof("struct sm_verification").fields}

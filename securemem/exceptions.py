@@ -10,10 +10,18 @@
     ├── SizeError (ValueError)                a size that no secret can have
     ├── SourceError (BufferError)             a source buffer that cannot be read in place, or not wiped
     ├── PolicyError (ValueError)              an arena policy that does not exist
+    ├── LockFlagsError (ValueError)           mlockall() flags that ask for nothing
+    ├── HardLimitError (PermissionError)      a soft limit above the hard one
     ├── ConfigurationError (RuntimeError)     configure() after the first use
     ├── ArenaClosedError (ValueError)         a secret asked of a closed arena
     ├── SystemRefusalError (OSError)          the kernel refused; errno says how
     │   ├── LockError                         ... to lock
+    │   │   ├── LockRangeError (ValueError)   EINVAL: the range runs past the end of the address space
+    │   │   ├── UnmappedError (ValueError)    ENOMEM: a page of the range does not exist or has no access
+    │   │   ├── LockPopulateError             EAGAIN: pages could not be brought into RAM
+    │   │   ├── LockInterruptedError          EINTR: a fatal signal came (InterruptedError)
+    │   │   ├── LockUnsupportedError          ENOSYS: the kernel has no such call
+    │   │   └── LockLostError                 verify() could not lock again what had lost its lock
     │   ├── ProtectionError                   ... another required protection
     │   ├── RandomError                       ... random bytes
     │   ├── BackendUnavailableError           ... a kind of memory
@@ -21,6 +29,9 @@
     └── CapacityError (MemoryError)           no room
         ├── ArenaFullError                    ... under the arena's max_bytes
         ├── LockLimitError                    ... under RLIMIT_MEMLOCK
+        │   └── LockPermissionError           ... which is 0 (PermissionError: EPERM)
+        ├── MappingLimitError                 ... under vm.max_map_count
+        ├── StackLimitError                   ... on this thread's stack
         └── OutOfMemoryError                  ... in memory or address space
 
     LockWarning (RuntimeWarning)              lock="warn", and the kernel would not lock
@@ -39,9 +50,18 @@ __all__ = [
     "ExportedError",
     "ForkedError",
     "FrozenError",
+    "HardLimitError",
     "LockError",
+    "LockFlagsError",
+    "LockInterruptedError",
     "LockLimitError",
+    "LockLostError",
+    "LockPermissionError",
+    "LockPopulateError",
+    "LockRangeError",
+    "LockUnsupportedError",
     "LockWarning",
+    "MappingLimitError",
     "OutOfMemoryError",
     "PolicyError",
     "ProtectionError",
@@ -50,7 +70,9 @@ __all__ = [
     "SecureMemError",
     "SizeError",
     "SourceError",
+    "StackLimitError",
     "SystemRefusalError",
+    "UnmappedError",
     "WipedError",
 ]
 
@@ -87,6 +109,14 @@ class PolicyError(SecureMemError, ValueError):
     """An arena policy that does not exist, or a bound that no page fits in."""
 
 
+class LockFlagsError(SecureMemError, ValueError):
+    """mlockall() was asked for nothing, or only for the manner of it."""
+
+
+class HardLimitError(SecureMemError, PermissionError):
+    """RLIMIT_MEMLOCK's soft limit cannot be raised above its hard limit."""
+
+
 class ConfigurationError(SecureMemError, RuntimeError):
     """The default arena was to be configured after its first use."""
 
@@ -101,6 +131,42 @@ class SystemRefusalError(SecureMemError, OSError):
 
 class LockError(SystemRefusalError):
     """The kernel refused to lock memory for another reason than the limit."""
+
+
+class LockRangeError(LockError, ValueError):
+    """The range of addresses to be locked runs past the end of the address space (EINVAL)."""
+
+
+class UnmappedError(LockError, ValueError):
+    """A page to be locked is not mapped, has no access, or lies past the end of its file (ENOMEM)."""
+
+
+class LockPopulateError(LockError):
+    """Some pages could not be brought into RAM (EAGAIN): there is not enough of it free."""
+
+
+class LockInterruptedError(LockError, InterruptedError):
+    """A fatal signal interrupted the call (EINTR)."""
+
+
+class LockUnsupportedError(LockError):
+    """The kernel does not have the call, or a filter forbids it (ENOSYS)."""
+
+
+class LockLostError(LockError):
+    """Pages that had lost their lock could not be locked again.
+
+    Attribute: `unlocked`, bytes of them. They may be swapped out: wipe what they hold, or make room and verify again.
+    """
+
+    def __init__(self, error: int, message: str, unlocked: int) -> None:
+        """Keep the figure beside the kernel's answer."""
+        super().__init__(error, message)
+        self.unlocked = unlocked
+
+    def __reduce__(self) -> tuple[type[LockLostError], tuple[int, str, int]]:
+        """Pickle by the arguments."""
+        return type(self), (self.errno or 0, self.strerror or "", self.unlocked)
 
 
 class ProtectionError(SystemRefusalError):
@@ -151,6 +217,18 @@ class LockLimitError(CapacityError):
     def __reduce__(self) -> tuple[type[LockLimitError], tuple[int, int, int]]:
         """Pickle by the three figures, which are the arguments."""
         return type(self), (self.limit, self.used, self.wanted)
+
+
+class LockPermissionError(LockLimitError, PermissionError):
+    """RLIMIT_MEMLOCK is 0 and the process lacks CAP_IPC_LOCK: it may lock nothing (EPERM)."""
+
+
+class MappingLimitError(CapacityError):
+    """Locking or unlocking part of a mapping would split it, and vm.max_map_count is reached (ENOMEM)."""
+
+
+class StackLimitError(CapacityError):
+    """The thread's stack has no room for what was to be reserved."""
 
 
 class LockWarning(RuntimeWarning):

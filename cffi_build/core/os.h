@@ -1,7 +1,7 @@
 /* os.h: what the core asks of the operating system, and nothing more.
  *
- * One file implements it per platform, and it is the only file that makes
- * system calls.  Every verb returns 0 or an errno value, and on failure leaves
+ * One file implements it per platform (on Linux two: os_linux_locks.c has what
+ * stands under "locks"), and nothing else makes system calls.  Every verb returns 0 or an errno value, and on failure leaves
  * the failed call's name and errno in sm_failure_get().  Addresses and lengths
  * are whole pages.
  */
@@ -50,6 +50,30 @@ _Noreturn void sm_os_abort(const char *message);
 /* What an errno of sm_os_protect or of advice means: ENOMEM and EAGAIN are want
  * of memory or of mappings, anything else a refusal. */
 enum sm_status sm_os_refusal(int error);
+
+/* -- locks, for memory of any owner -- */
+
+int sm_os_lock_on_fault(void *address, size_t length);
+int sm_os_unlock(void *address, size_t length);
+int sm_os_lock_all(bool current, bool future, bool on_fault);
+int sm_os_unlock_all(void);
+int sm_os_lock_limit(size_t *out); /* bytes, the soft limit; SIZE_MAX: none */
+bool sm_os_is_mapped(void *page);
+uint64_t sm_os_nanoseconds(void); /* a clock that only goes forward */
+
+/* What the kernel says of one mapping of this process. */
+struct sm_mapping {
+    uintptr_t start;
+    uintptr_t end;
+    size_t swapped;    /* bytes of it in swap */
+    bool locked;
+    bool accessible;   /* readable or writable */
+    bool never_locked; /* of a kind that mlock passes over: devices, huge page files */
+};
+/* Shows all of them in the order of addresses.  It works at vm.max_map_count
+ * too, where large allocations fail: nothing is collected. */
+typedef void sm_mapping_visitor(const struct sm_mapping *mapping, void *context);
+int sm_os_mappings_visit(sm_mapping_visitor *visit, void *context);
 
 /* Notes a failed call for this thread; returns error. */
 int sm_failure_set(const char *call, int error, size_t wanted);

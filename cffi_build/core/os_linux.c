@@ -175,7 +175,7 @@ int sm_os_may_lock_beyond_limit(bool *out) {
     *out = limit.rlim_cur == RLIM_INFINITY;
     if (*out) return 0;
     size_t length = (size_t)limit.rlim_cur / sm_os_page_size() * sm_os_page_size() + sm_os_page_size();
-    void *trial = mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *trial = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (trial == MAP_FAILED) return sm_failure_set("mmap", errno, length);
     *out = mlock2(trial, length, MLOCK_ONFAULT) == 0;
     return outcome(munmap(trial, length), "munmap", length);

@@ -116,7 +116,8 @@ enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout
     *out = (struct sm_pages){.layout = *layout, .step = sm_pages_step(layout)};
     out->region_length = page + layout->spans * out->step + (layout->guard_each ? 0 : page);
     void *region = lowest - out->region_length;
-    if (sm_os_reserve(&region, out->region_length) != 0) return SM_NO_MEMORY;
+    int error = sm_os_reserve(&region, out->region_length);
+    if (error != 0) return error == EAGAIN ? SM_LOCK_LIMIT : SM_NO_MEMORY; /* EAGAIN: under MCL_FUTURE, over the limit */
     out->region = lowest = region;
     out->first = out->region + page;
     return layout->backend == SM_BACKEND_MEMFD_SECRET ? map_secret(out) : map_anonymous(out);

@@ -12,6 +12,7 @@
 
 #include "arena.h"
 #include "os.h"
+#include "page_locks.h"
 #include "secret.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -23,6 +24,7 @@ struct sm_process sm_process = {.generation = 1};
 static void settle_in_child(void) {
     sm_arena_abandon_all();
     sm_secret_forget_pending();
+    sm_page_locks_forget();
     sm_process.generation++;
     *sentinel = sm_process.generation;
 }

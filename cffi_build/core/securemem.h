@@ -56,7 +56,12 @@ enum sm_status {
     SM_REFUSED,     /* the kernel refused a required protection */
     SM_NO_RANDOM,   /* getrandom failed */
     SM_NO_BACKEND,  /* the backend is not to be had here */
-    SM_BAD_SOURCE   /* a source buffer in pieces, or read-only where it is to be wiped */
+    SM_BAD_SOURCE,  /* a source buffer in pieces, or read-only where it is to be wiped */
+    SM_UNMAPPED,    /* a page to be locked does not exist, or has no access */
+    SM_MAPPINGS,    /* vm.max_map_count is reached */
+    SM_LOCK_LOST,   /* pages that should be locked are not, and could not be locked again */
+    SM_NO_SMAPS,    /* /proc/self/smaps cannot be read */
+    SM_NO_STACK     /* the thread's stack has no such room */
 };
 
 enum sm_at_rest { SM_AT_REST_CLOSED = 0, SM_AT_REST_OPEN = 1 };
@@ -134,6 +139,37 @@ enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out);
 sm_arena *sm_secret_arena(const sm_slot *slot);
 /* Wipes every secret, or every one of an arena; counts the views it waits for. */
 size_t sm_secret_purge(void);
+
+/* page_locks.c: memory that others own, whole pages around the bytes given.  A
+ * page is unlocked when its last lock goes; secrets' own pages never are. */
+enum sm_status sm_page_lock(uint64_t *generation, const void *address, size_t length, bool on_fault);
+/* The same range and generation; nothing to do in a child forked since. */
+enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t generation);
+enum sm_status sm_page_is_locked(bool *out, const void *address, size_t length);
+bool sm_page_lock_lives(uint64_t generation); /* false in a child forked since */
+
+/* all_locks.c: the whole process */
+struct sm_unlocking {
+    size_t unlocked_bytes;
+    size_t gap_bytes;         /* secrets and counted locks that lay unlocked in between */
+    uint64_t gap_nanoseconds; /* for how long */
+};
+enum sm_status sm_lock_all(bool current, bool future, bool on_fault);
+enum sm_status sm_unlock_all(struct sm_unlocking *out, bool allow_gap);
+/* Touches length bytes of stack below the caller. */
+enum sm_status sm_stack_reserve(size_t length);
+
+/* verify.c: what of ours is locked, by the kernel's word; locks again what is not. */
+struct sm_verification {
+    size_t secret_bytes;          /* pages of secrets that should be locked */
+    size_t lock_bytes;            /* pages under page locks */
+    size_t repaired_secret_bytes; /* were not, and are again */
+    size_t repaired_lock_bytes;
+    size_t swapped_bytes;         /* found in swap, in the mappings of those */
+    size_t gone_bytes;            /* under page locks, but unmapped by their owner */
+    size_t unlocked_bytes;        /* could not be locked again: SM_LOCK_LOST */
+};
+enum sm_status sm_verify(struct sm_verification *out);
 
 /* os_linux.c */
 enum sm_status sm_random(uint8_t *out, size_t length);

@@ -1,4 +1,4 @@
-"""What we are measured against, compiled when first asked for: OpenSSL's secure heap, libsodium, bare mprotect.
+"""What we are measured against, compiled when first asked for: OpenSSL's heap, libsodium, bare mprotect and mlock.
 
 Each peer is a small cffi module in API mode, so that a call costs what our own binding's would. The core's C files
 are compiled in beside mprotect, to time a window in C alone. Needs a C compiler; libssl-dev and libsodium-dev.
@@ -116,6 +116,9 @@ static double protections(size_t repetitions) {
 }
 """
 
+LOCKS_CDEF = "int mlock(const void *address, size_t length); int munlock(const void *address, size_t length);"
+LOCKS = "#include <sys/mman.h>"
+
 
 @functools.cache
 def _folder() -> Path:
@@ -182,3 +185,9 @@ def windows() -> Any:
     )
     _started(module.lib.start(), "a page could not be locked")
     return module.lib
+
+
+@functools.cache
+def locks() -> Any:
+    """Bare mlock and munlock; as a cffi module, for a buffer has to be passed."""
+    return _compile("peer_locks", LOCKS_CDEF, LOCKS)

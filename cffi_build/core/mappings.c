@@ -1,0 +1,123 @@
+/* mappings.c: the kernel's account of this process's mappings, read and judged.
+ *
+ * smaps is the only place where the kernel tells of a lock.  A reading is not
+ * one moment: it takes several calls, and other threads may map and unmap in
+ * between.  What exists throughout is told of.
+ */
+#include "mappings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void collect(const struct sm_mapping *mapping, void *context) {
+    struct sm_mappings *all = context;
+    if (!mapping->locked && !mapping->never_locked && mapping->swapped == 0) return;
+    if (all->count == all->room) {
+        size_t larger = all->room == 0 ? 64 : 2 * all->room;
+        struct sm_mapping *moved = realloc(all->list, larger * sizeof *moved);
+        all->full = all->full || moved == NULL;
+        if (moved == NULL) return;
+        all->list = moved;
+        all->room = larger;
+    }
+    all->list[all->count++] = *mapping;
+}
+
+int sm_mappings_read(struct sm_mappings *out) {
+    *out = (struct sm_mappings){0};
+    int error = sm_os_mappings_visit(collect, out);
+    if (error == 0 && out->full) error = sm_failure_set("realloc", ENOMEM, out->room * sizeof *out->list);
+    if (error != 0) sm_mappings_free(out);
+    return error;
+}
+
+void sm_mappings_free(struct sm_mappings *mappings) {
+    free(mappings->list);
+    *mappings = (struct sm_mappings){0};
+}
+
+bool sm_mappings_hold(const struct sm_mappings *mappings, uintptr_t start, uintptr_t end) {
+    const struct sm_mapping *list = mappings->list;
+    size_t low = 0;
+    size_t high = mappings->count;
+    while (low < high) { /* the first that ends above start */
+        size_t middle = low + (high - low) / 2;
+        if (list[middle].end > start) high = middle;
+        else low = middle + 1;
+    }
+    for (; start < end; low++) {
+        if (low == mappings->count || list[low].start > start) return false;
+        if (!list[low].locked && !list[low].never_locked) return false;
+        start = list[low].end;
+    }
+    return true;
+}
+
+/* -- one range, without collecting -- */
+
+struct survey {
+    uintptr_t start;
+    uintptr_t end;
+    uintptr_t held;    /* locked from start up to here */
+    size_t total;      /* bytes of all mappings */
+    size_t locked;     /* bytes of those that are locked */
+    size_t own_locked; /* bytes of the range that are */
+    size_t accessible; /* bytes of the range that can be read or written */
+    size_t mappings;
+};
+
+static void add(const struct sm_mapping *mapping, void *context) {
+    struct survey *survey = context;
+    uintptr_t low = mapping->start > survey->start ? mapping->start : survey->start;
+    uintptr_t high = mapping->end < survey->end ? mapping->end : survey->end;
+    size_t common = low < high ? high - low : 0;
+    survey->mappings++;
+    survey->total += mapping->end - mapping->start;
+    if (mapping->accessible) survey->accessible += common;
+    if (!mapping->locked) return;
+    survey->locked += mapping->end - mapping->start;
+    survey->own_locked += common;
+    if (mapping->start <= survey->held && mapping->end > survey->held) survey->held = mapping->end;
+}
+
+static int survey_range(struct survey *out, uintptr_t start, uintptr_t end) {
+    *out = (struct survey){.start = start, .end = end, .held = start};
+    return sm_os_mappings_visit(add, out);
+}
+
+int sm_range_is_locked(bool *out, uintptr_t start, uintptr_t end) {
+    struct survey survey;
+    int error = survey_range(&survey, start, end);
+    *out = error == 0 && survey.held >= end;
+    return error;
+}
+
+size_t sm_address_space(void) {
+    struct survey survey;
+    return survey_range(&survey, 0, 0) == 0 ? survey.total : 0;
+}
+
+static enum sm_status no_memory_status(uintptr_t start, uintptr_t end) {
+    enum { MAPPINGS_MARGIN = 8 }; /* kernel and reader count a moment apart */
+    struct survey survey;
+    size_t limit;
+    bool unlimited = false;
+    if (survey_range(&survey, start, end) != 0 || sm_os_lock_limit(&limit) != 0) return SM_LOCK_FAILED;
+    size_t more = end - start - survey.own_locked;
+    if (limit < survey.locked || limit - survey.locked < more) {
+        if (sm_os_may_lock_beyond_limit(&unlimited) == 0 && !unlimited) return SM_LOCK_LIMIT;
+    }
+    if (survey.accessible < end - start) return SM_UNMAPPED;
+    /* All there: too many pieces, or a page that its file does not reach. */
+    return survey.mappings + MAPPINGS_MARGIN >= sm_os_max_mappings() ? SM_MAPPINGS : SM_UNMAPPED;
+}
+
+enum sm_status sm_lock_status(uintptr_t start, uintptr_t end, int error) {
+    struct sm_failure cause = *sm_failure_get();
+    enum sm_status status = SM_LOCK_FAILED;
+    if (error == 0) return SM_OK;
+    if (error == EPERM) status = SM_LOCK_LIMIT;
+    if (error == ENOMEM) status = no_memory_status(start, end);
+    sm_failure_set(cause.call, error, cause.wanted);
+    return status;
+}
