@@ -11,7 +11,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from securemem.cli import demo
+from securemem.cli import demo, doctor, run
 from securemem.version import __version__
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_SUBCOMMANDS = (demo,)
+_SUBCOMMANDS = (doctor, demo, run)
 _INTERRUPTED = 130  # as a shell reports SIGINT
 
 
