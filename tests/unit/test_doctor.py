@@ -149,3 +149,21 @@ def test_without_proc(tmp_path):
     levels = {one["name"]: one["level"] for one in json.loads(done.stdout)["findings"]}
     assert levels["lock-limit"] == levels["swap"] == levels["tracer"] == levels["max-map-count"] == "unknown"
     assert subprocess.run([*command, "--strict"], capture_output=True, check=False).returncode == 1
+
+
+def test_only_what_is_asked_for_is_imported():
+    """The doctor does not pay for other commands' modules, cryptography among them."""
+    program = "import sys; from securemem.cli import main; main(['doctor']); print([name in sys.modules for name in "
+    program += "('cryptography', 'securemem.cli.demo', 'securemem.cli.run')])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("[False, False, False]\n")
+
+
+def test_every_command_is_in_the_help():
+    """Without a command, or with one that does not exist, all are named."""
+    shown = subprocess.run([*DOCTOR[:-1], "--help"], capture_output=True, text=True, check=True).stdout
+    assert "doctor" in shown
+    assert "run " in shown
+    wrong = subprocess.run([*DOCTOR[:-1], "no-such"], capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "doctor" in wrong.stderr
