@@ -6,6 +6,7 @@ import compileall
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -250,6 +251,28 @@ def test_what_could_not_be_done_is_said(tmp_path):
     assert strict.stdout == ""
     assert "the program was not started" in strict.stderr
     assert hardened("--strict", path).stdout == "ran\n"
+
+
+LOCKED = "from securemem.memory_map import status_kib as kib; print(kib('VmLck') > 0.9 * kib('VmSize'))"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may lock beyond the limit")
+def test_lock_everything(tmp_path):
+    """All memory of the program is locked on demand, and not otherwise."""
+    path = script(tmp_path, LOCKED)
+    assert hardened("--lock-everything", path).stdout == "True\n"
+    assert hardened(path).stdout == "False\n"
+
+
+@glibc
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
+def test_what_cannot_be_locked_is_said_and_the_rest_is_done(tmp_path):
+    """Under the limit of an ordinary user not all can be locked: that is said with the figures, the rest is done."""
+    limited = ["prlimit", "--memlock=8388608:8388608", "setpriv", "--bounding-set=-ipc_lock", *RUN]
+    done = call([*limited, "--lock-everything", script(tmp_path, STATE)])
+    assert "not locked as a whole: cannot lock" in done.stderr
+    assert "of 8388608 bytes" in done.stderr
+    assert json.loads(done.stdout) == [0, 0, True]
 
 
 @pytest.mark.parametrize(
