@@ -121,7 +121,9 @@ def _become_script(main: ModuleType, target: str) -> None:
 def become(plan: Plan, arguments: list[str]) -> None:
     """Run the program as `__main__`; it ends as the program ends."""
     main = ModuleType("__main__")
-    main.__dict__.update(__builtins__=builtins, __annotations__={})
+    main.__dict__["__builtins__"] = builtins
+    if "__annotations__" in vars(sys.modules["__main__"]):  # Python before 3.14 gives each main program an empty one
+        main.__dict__.update(__annotations__={})
     sys.modules["__main__"] = main
     run_module = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001 - what `python -m` itself calls
     if plan.module:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from securemem.cli import bootstrap
+from securemem.process.interpreter import c_library
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +28,12 @@ _TUNABLES = {"glibc.malloc.perturb": "85", "glibc.malloc.tcache_count": "0"}
 
 
 def wiping_environment(environment: dict[str, str]) -> dict[str, str]:
-    """The variables to set so that Python's and glibc's allocators wipe freed memory; other tunables are kept."""
+    """The variables to set so that Python's and glibc's allocators wipe freed memory; other tunables are kept.
+
+    None with another C library: Python would be slower by them, and nothing wiped.
+    """
+    if not c_library().startswith("glibc"):
+        return {}
     kept = [
         setting
         for setting in environment.get("GLIBC_TUNABLES", "").split(":")

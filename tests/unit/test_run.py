@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from securemem.cli import bootstrap
 from securemem.cli.run import find_program, wiping_environment
 
 RUN = [sys.executable, "-m", "securemem", "run"]
@@ -204,11 +205,19 @@ def test_variables_that_were_set_come_back(tmp_path, before):
     assert childs == ",".join(before.values())
 
 
+@glibc
 def test_other_tunables_are_kept():
     """Tunables that are not ours go on to work in the program."""
     made = wiping_environment({"GLIBC_TUNABLES": "glibc.malloc.arena_max=2:glibc.malloc.perturb=0"})["GLIBC_TUNABLES"]
     assert made == "glibc.malloc.arena_max=2:glibc.malloc.perturb=85:glibc.malloc.tcache_count=0"
     assert wiping_environment({})["GLIBC_TUNABLES"] == "glibc.malloc.perturb=85:glibc.malloc.tcache_count=0"
+
+
+def test_another_c_library_is_not_asked(monkeypatch):
+    """On musl no variable is set, which would only slow Python down, and the reason is told."""
+    monkeypatch.setattr("securemem.cli.run.c_library", lambda: "musl")
+    assert wiping_environment({"GLIBC_TUNABLES": "glibc.malloc.arena_max=2"}) == {}
+    assert "musl" in bootstrap._why_not_wiped("musl")
 
 
 @glibc
