@@ -47,3 +47,10 @@ enum sm_status sm_verify(struct sm_verification *out);
 
 bool sm_lock_is_unlimited(void);
 size_t sm_scrub(size_t depth);
+
+enum sm_status sm_process_set_dumpable(bool dumpable);
+enum sm_status sm_process_dumpable(int *out);
+enum sm_status sm_process_set_merging(bool merging);
+enum sm_status sm_process_merging(bool *out);
+enum sm_status sm_process_peek(uint8_t *out, uintptr_t address, size_t length);
+enum sm_status sm_process_try_secret_memory(void);

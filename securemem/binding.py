@@ -240,6 +240,40 @@ def purge() -> int:
     return int(_lib.sm_secret_purge())
 
 
+def set_dumpable(dumpable: bool) -> None:  # noqa: FBT001 - the flag is all there is to say
+    """Let this process be dumped and traced, or not (PR_SET_DUMPABLE); ProtectionError where the kernel refuses."""
+    check(_lib.sm_process_set_dumpable(dumpable))
+
+
+def dumpable() -> int:
+    """0: neither dumped nor traced; 1: both; 2: dumped for root only (PR_GET_DUMPABLE)."""
+    out = _ffi.new("int *")
+    check(_lib.sm_process_dumpable(out))
+    return int(out[0])
+
+
+def set_merging(merging: bool) -> None:  # noqa: FBT001 - the flag is all there is to say
+    """Let the kernel merge all equal pages of this process, or not; ProtectionError where it has no such flag."""
+    check(_lib.sm_process_set_merging(merging))
+
+
+def merging() -> bool:
+    """Whether the kernel merges all equal pages of this process (PR_GET_MEMORY_MERGE)."""
+    out = _ffi.new("bool *")
+    check(_lib.sm_process_merging(out))
+    return bool(out[0])
+
+
+def peek(address: int, out: bytearray) -> None:
+    """Fill `out` with the bytes at an address now, whoever owns them; ProtectionError where none can be read."""
+    check(_lib.sm_process_peek(_ffi.from_buffer(out), address, len(out)))
+
+
+def try_secret_memory() -> None:
+    """Map a page of memfd_secret and give it back; BackendUnavailableError, with the errno, where it cannot be had."""
+    check(_lib.sm_process_try_secret_memory())
+
+
 def scrub(depth: int = 64 * 1024) -> int:
     """Clear vector registers and up to depth bytes of this thread's dead stack; the bytes cleared."""
     return int(_lib.sm_scrub(depth))

@@ -42,6 +42,17 @@ int sm_os_populate(uint8_t *address, size_t length);
 int sm_os_random(uint8_t *out, size_t length);
 int sm_os_may_lock_beyond_limit(bool *out);
 
+/* Flags of the whole process (prctl).  Dumpable is 0, 1, or 2 for "root only". */
+int sm_os_set_dumpable(bool dumpable);
+int sm_os_get_dumpable(int *out);
+/* Whether the kernel merges every page of the process with equal ones (KSM);
+ * EINVAL where it has no such flag, before Linux 6.4 or without CONFIG_KSM. */
+int sm_os_set_merging(bool merging);
+int sm_os_get_merging(bool *out);
+
+/* Reads this process's own memory by the kernel: EFAULT where nothing is mapped, and no fault. */
+int sm_os_read_own_memory(void *out, uintptr_t address, size_t length);
+
 /* Bytes of stack left below the caller in this thread; 0 if unknown. */
 size_t sm_os_stack_room(void);
 

@@ -2,7 +2,8 @@
  * calls.  Each verb is one call, its result checked, its failure noted.
  *
  * Sources: mmap(2), mprotect(2), mlock(2), madvise(2), memfd_secret(2),
- * getrandom(2), and proc(5) for vm.max_map_count.
+ * getrandom(2), prctl(2), process_vm_readv(2), and proc(5) for
+ * vm.max_map_count.
  */
 #include "os.h"
 
@@ -13,9 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 /* Kernel numbers that older C libraries do not name. */
@@ -27,6 +30,10 @@
 #endif
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef PR_SET_MEMORY_MERGE
+#define PR_SET_MEMORY_MERGE 67
+#define PR_GET_MEMORY_MERGE 68
 #endif
 #define DEFAULT_MAX_MAPPINGS 65530
 
@@ -179,6 +186,36 @@ int sm_os_may_lock_beyond_limit(bool *out) {
     if (trial == MAP_FAILED) return sm_failure_set("mmap", errno, length);
     *out = mlock2(trial, length, MLOCK_ONFAULT) == 0;
     return outcome(munmap(trial, length), "munmap", length);
+}
+
+int sm_os_set_dumpable(bool dumpable) {
+    return outcome(prctl(PR_SET_DUMPABLE, dumpable ? 1L : 0L, 0L, 0L, 0L), "prctl(PR_SET_DUMPABLE)", 0);
+}
+
+int sm_os_get_dumpable(int *out) {
+    int got = prctl(PR_GET_DUMPABLE, 0L, 0L, 0L, 0L);
+    if (got < 0) return sm_failure_set("prctl(PR_GET_DUMPABLE)", errno, 0);
+    *out = got;
+    return 0;
+}
+
+int sm_os_set_merging(bool merging) {
+    return outcome(prctl(PR_SET_MEMORY_MERGE, merging ? 1L : 0L, 0L, 0L, 0L), "prctl(PR_SET_MEMORY_MERGE)", 0);
+}
+
+int sm_os_get_merging(bool *out) {
+    int got = prctl(PR_GET_MEMORY_MERGE, 0L, 0L, 0L, 0L);
+    if (got < 0) return sm_failure_set("prctl(PR_GET_MEMORY_MERGE)", errno, 0);
+    *out = got != 0;
+    return 0;
+}
+
+int sm_os_read_own_memory(void *out, uintptr_t address, size_t length) {
+    struct iovec to = {.iov_base = out, .iov_len = length};
+    struct iovec from = {.iov_base = (void *)address, .iov_len = length};
+    ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
+    if (got < 0) return sm_failure_set("process_vm_readv", errno, length);
+    return (size_t)got == length ? 0 : sm_failure_set("process_vm_readv", EFAULT, length);
 }
 
 size_t sm_os_stack_room(void) {

@@ -176,4 +176,14 @@ enum sm_status sm_random(uint8_t *out, size_t length);
 /* Whether this process may lock more than RLIMIT_MEMLOCK, by trial. */
 bool sm_lock_is_unlimited(void);
 
+/* process_flags.c: what holds for the whole process */
+enum sm_status sm_process_set_dumpable(bool dumpable);
+enum sm_status sm_process_dumpable(int *out); /* 0, 1, or 2 for "root only" */
+enum sm_status sm_process_set_merging(bool merging);
+enum sm_status sm_process_merging(bool *out); /* false where the kernel cannot */
+/* Copies length bytes at address, whoever owns them; SM_REFUSED if unmapped. */
+enum sm_status sm_process_peek(uint8_t *out, uintptr_t address, size_t length);
+/* Maps a page of memfd_secret and gives it back: SM_NO_BACKEND where it cannot be had. */
+enum sm_status sm_process_try_secret_memory(void);
+
 #endif

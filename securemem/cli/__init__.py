@@ -9,9 +9,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 from typing import TYPE_CHECKING
 
-from securemem.cli import demo
 from securemem.version import __version__
 
 if TYPE_CHECKING:
@@ -19,16 +19,18 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_SUBCOMMANDS = (demo,)
+_SUBCOMMANDS = ("doctor", "demo", "run")
 _INTERRUPTED = 130  # as a shell reports SIGINT
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser. Where a subcommand is named first, only its module is imported: the others' cost time."""
     parser = argparse.ArgumentParser(prog="securemem", description="Secrets in locked, wiped-on-release memory.")
     parser.add_argument("--version", action="version", version=f"securemem {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in _SUBCOMMANDS:
-        module.add_parser(subparsers)
+    named = arguments[0] if arguments else ""
+    for name in (named,) if named in _SUBCOMMANDS else _SUBCOMMANDS:
+        import_module(f"securemem.cli.{name}").add_parser(subparsers)
     return parser
 
 
@@ -37,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     A wrong usage prints how it is meant and raises SystemExit(2), as argparse does.
     """
-    arguments = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = _parser(given).parse_args(given)
     try:
         status: int = arguments.run(arguments)
         sys.stdout.flush()

@@ -65,11 +65,16 @@ def _counted(copies: Copies) -> tuple[int, int]:
 class Prey:
     """A process under attack, and what the attacker knows."""
 
-    def __init__(self, code: str, directory: Path) -> None:
+    def __init__(self, code: str, directory: Path, *, run: bool = False) -> None:
+        program = ["-c", PRELUDE + code]
+        if run:
+            script = directory / "prey.py"
+            script.write_text(PRELUDE + code)
+            program = ["-m", "securemem", "run", str(script)]
         (self._tell, tell), (self._say, say), (go_on, self._go_on) = os.pipe(), os.pipe(), os.pipe()
         theirs = (tell, say, go_on)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", PRELUDE + code, *map(str, theirs)],
+            [sys.executable, *program, *map(str, theirs)],
             pass_fds=theirs,
             cwd=directory,
             stderr=subprocess.PIPE,
@@ -131,12 +136,15 @@ class Prey:
 
 
 @pytest.fixture
-def prey(tmp_path: Path) -> Iterator[Callable[[str], Prey]]:
-    """Start processes that run some code after the prelude, in tmp_path; end them after the test."""
+def prey(tmp_path: Path) -> Iterator[Callable[..., Prey]]:
+    """Start processes that run some code after the prelude, in tmp_path; end them after the test.
+
+    With run=True they are started by `securemem run`.
+    """
     started: list[Prey] = []
 
-    def start(code: str) -> Prey:
-        started.append(Prey(code, tmp_path))
+    def start(code: str, *, run: bool = False) -> Prey:
+        started.append(Prey(code, tmp_path, run=run))
         return started[-1]
 
     yield start

@@ -253,6 +253,42 @@ def warned():
     assert statistics().locked_bytes == 0
 
 
+def hardening_refused():
+    """harden() raises what the kernel refused, by name, and leaves nothing changed; the report tells or raises it."""
+    import resource
+
+    from securemem import ProtectionError, binding
+    from securemem.process import harden, report
+
+    _, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    for verb in ("get_merging", "get_dumpable", "set_dumpable"):
+        plan(verb, error=errno.EPERM)
+        try:
+            harden()
+        except ProtectionError as error:
+            assert error.errno == errno.EPERM  # noqa: PT017 - no pytest in this process
+            assert verb in str(error)  # noqa: PT017 - the same
+        else:
+            raise AssertionError(f"hardened although {verb} failed")
+        assert end_plan() > 0
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0] == hard
+        assert binding.dumpable() == 1
+    plan("get_merging", error=errno.EINVAL)  # a kernel without the flag merges nothing by default
+    assert not report().pages.merged_by_default
+    assert end_plan() > 0
+    for verb, error in (("secret_file", errno.ENOSYS), ("map_secret", errno.EAGAIN), ("close", errno.EIO)):
+        plan(verb, error=error)
+        found = report().secret_memory
+        assert end_plan() > 0
+        assert not found.available
+        assert found.error == errno.errorcode[error]
+    plan("read_own_memory", error=errno.ENOSYS)
+    assert report().interpreter.wipes_freed is None
+    assert end_plan() > 0
+    assert harden().changes
+
+
 def refused_start():
     """What fails while the module is loaded is an ImportError that names the call; the next import succeeds."""
     for verb in START:

@@ -127,6 +127,7 @@ def test_every_call(faulty_core, at_rest, lock, backend, kind):
         "want_of_bookkeeping",
         "left_mapped_in_fork",
         "warned",
+        "hardening_refused",
     ],
 )
 def test_story(faulty_core, scenario):

@@ -35,8 +35,8 @@ LAYERS = {
     "adapters": 8,
     "__main__": 9,
 }
-# Inside layer 1 the order is: memory_map, protection, binding.
-ORDER_IN_LAYER_1 = ["_core", "_types", "memory_map", "protection", "binding"]
+# Inside these layers an order holds too.
+ORDER_IN_LAYER = {1: ["_core", "_types", "memory_map", "protection", "binding"], 3: ["locking", "process"]}
 
 
 def modules():
@@ -88,8 +88,9 @@ def test_arrows_point_down(name):
     unit = name.split(".")[0]
     assert unit in LAYERS, f"{unit} has no layer: give it one here and in docs/architecture.md"
     for imported in own(imports(SOURCES[name])) - {unit}:
-        if LAYERS[imported] == LAYERS[unit] == 1:
-            assert ORDER_IN_LAYER_1.index(imported) < ORDER_IN_LAYER_1.index(unit)
+        if LAYERS[imported] == LAYERS[unit] in ORDER_IN_LAYER:
+            order = ORDER_IN_LAYER[LAYERS[unit]]
+            assert order.index(imported) < order.index(unit)
         else:
             assert LAYERS[imported] < LAYERS[unit], f"{name} imports {imported}, which is not below it"
 

@@ -1,0 +1,160 @@
+"""The first program of the interpreter that `securemem run` starts: it hardens the process and becomes the program.
+
+It is run by its path. Everything the program can see is then as `python PROGRAM` would have it: sys.path, sys.argv,
+`__main__`, the environment.
+"""
+
+import sys
+
+if __name__ == "__main__" and not sys.flags.safe_path:
+    del sys.path[0]  # this file's folder, which must not answer the imports that follow
+
+import builtins
+import io
+import json
+import os
+import pkgutil
+import runpy
+from importlib.machinery import SourceFileLoader, SourcelessFileLoader
+from importlib.util import MAGIC_NUMBER
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import NamedTuple
+
+_CANNOT_START = 2
+
+
+class Plan(NamedTuple):
+    """What to run and how.
+
+    module: the target is a module's name, else a path. target: the program. restore: environment variables as they
+    were before, None for unset. strict: do not run it if something cannot be done. lock_everything: as for harden().
+    """
+
+    module: bool
+    target: str
+    restore: dict[str, str | None]
+    strict: bool
+    lock_everything: bool
+
+
+def restore_environment(before: dict[str, str | None]) -> None:
+    """Set variables back, for this process's os.environ and for what its children get."""
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def _import_securemem() -> None:
+    """Import what hardens; from beside this file where sys.path leads elsewhere."""
+    root = str(Path(__file__).resolve().parents[2])
+    sys.path.append(root)
+    try:
+        import securemem.process  # noqa: F401, PLC0415 - sys.path was just made ready for it
+    finally:
+        sys.path.pop()
+
+
+def _why_not_wiped(c_library: str) -> str:
+    if not c_library.startswith("glibc"):
+        return f"this C library ({c_library}) has no setting for it"
+    if sys.flags.ignore_environment:
+        return "Python was started with -E or -I, and ignores PYTHONMALLOC"
+    return "the allocators did not take PYTHONMALLOC and GLIBC_TUNABLES"
+
+
+def harden_process(*, lock_everything: bool) -> list[str]:
+    """Do all that can be done; what could not, as sentences."""
+    from securemem.exceptions import SecureMemError  # noqa: PLC0415 - see _import_securemem
+    from securemem.process import harden, interpreter  # noqa: PLC0415 - the same
+
+    failures = []
+    wiped = interpreter.wipes_freed()  # before hardening, which may forbid to look
+    if wiped is None:
+        failures.append("it cannot be told whether freed memory is wiped: the kernel does not let the process look")
+    elif not wiped:
+        failures.append(f"freed memory is not wiped: {_why_not_wiped(interpreter.c_library())}")
+    # One after the other, since a harden() that is refused changes nothing at all.
+    for what, locked in (("hardened", False), ("locked as a whole", True)):
+        try:
+            if lock_everything or not locked:
+                harden(lock_everything=locked)
+        except SecureMemError as error:
+            failures.append(f"the process is not {what}: {error}")
+    return failures
+
+
+def _original_command(plan: Plan, arguments: list[str]) -> list[str]:
+    """A command line that starts the program this way again, for programs that restart themselves."""
+    python = sys.orig_argv[: len(sys.orig_argv) - len(arguments) - 2]
+    flags = ["--strict"] * plan.strict + ["--lock-everything"] * plan.lock_everything
+    return [*python, "-m", "securemem", "run", *flags, *["-m"] * plan.module, plan.target, *arguments]
+
+
+def _load(path: str) -> tuple[SourceFileLoader | SourcelessFileLoader, CodeType | None]:
+    """The code of a source or compiled file, compiled afresh as for any main program, and the loader it names."""
+    with io.open_code(path) as file:
+        if file.read(len(MAGIC_NUMBER)) == MAGIC_NUMBER:
+            compiled = SourcelessFileLoader("__main__", path)
+            return compiled, compiled.get_code("__main__")
+        file.seek(0)
+        return SourceFileLoader("__main__", path), compile(file.read(), path, "exec", dont_inherit=True)
+
+
+def _absolute(path: str) -> str:
+    """The path from the root, but not normalised: as Python does with the path of its program."""
+    return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118 - pathlib normalises
+
+
+def _become_script(main: ModuleType, target: str) -> None:
+    path = _absolute(target)
+    if not sys.flags.safe_path:
+        sys.path.insert(0, os.path.dirname(os.path.realpath(path)))  # noqa: PTH120 - the same
+    loader, code = _load(path)
+    main.__dict__.update(__file__=path, __cached__=None, __loader__=loader)
+    if code is not None:
+        exec(code, main.__dict__)  # noqa: S102 - to run the program is its very job
+
+
+def become(plan: Plan, arguments: list[str]) -> None:
+    """Run the program as `__main__`; it ends as the program ends."""
+    main = ModuleType("__main__")
+    main.__dict__["__builtins__"] = builtins
+    if "__annotations__" in vars(sys.modules["__main__"]):  # Python before 3.14 gives each main program an empty one
+        main.__dict__.update(__annotations__={})
+    sys.modules["__main__"] = main
+    run_module = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001 - what `python -m` itself calls
+    if plan.module:
+        if not sys.flags.safe_path:
+            sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a string, as sys.path has
+        sys.argv = ["-m", *arguments]
+        run_module(plan.target)
+        return
+    sys.argv = [plan.target, *arguments]
+    if pkgutil.get_importer(plan.target) is None:
+        _become_script(main, plan.target)
+        return
+    sys.path.insert(0, _absolute(plan.target))  # a folder or zip file with a __main__.py
+    run_module("__main__", False)  # noqa: FBT003 - do not alter sys.argv
+
+
+def start() -> None:
+    """Carry out the plan in this interpreter's arguments."""
+    plan = Plan(**json.loads(sys.argv[1]))
+    arguments = sys.argv[2:]
+    restore_environment(plan.restore)
+    _import_securemem()
+    failures = harden_process(lock_everything=plan.lock_everything)
+    for failure in failures:
+        sys.stderr.write(f"securemem run: {failure}\n")
+    if failures and plan.strict:
+        sys.stderr.write("securemem run: --strict: the program was not started\n")
+        sys.exit(_CANNOT_START)
+    sys.orig_argv = _original_command(plan, arguments)
+    become(plan, arguments)
+
+
+if __name__ == "__main__":
+    start()
