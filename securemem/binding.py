@@ -279,25 +279,31 @@ def scrub(depth: int = 64 * 1024) -> int:
     return int(_lib.sm_scrub(depth))
 
 
+# Looked up once: a page lock costs little more than its two system calls.
+_from_buffer, _generation = _ffi.from_buffer, _ffi.typeof("uint64_t *")
+_page_lock, _page_unlock = _lib.sm_page_lock, _lib.sm_page_unlock
+
+
 def page_lock(buffer: Any, on_fault: bool) -> tuple[Any, int]:  # noqa: FBT001 - a flag of the core's function
     """Lock a buffer's pages; the export that keeps it in place, and the fork generation of the lock."""
     try:
-        export = _ffi.from_buffer(buffer)
+        export = _from_buffer(buffer)
     except (BufferError, ValueError) as error:
         raise exceptions.SourceError("the buffer must be contiguous, to be locked where it lies") from error
-    generation = _ffi.new("uint64_t *")
-    status = _lib.sm_page_lock(generation, export, len(export), on_fault)
-    if status != _lib.SM_OK:
+    generation = _ffi.new(_generation)
+    status = _page_lock(generation, export, len(export), on_fault)
+    if status:
         _ffi.release(export)
         raise_status(status)
     return export, generation[0]
 
 
 def page_unlock(export: Any, on_fault: bool, generation: int) -> None:  # noqa: FBT001 - the same
-    """Drop a lock and let the buffer go."""
-    status = _lib.sm_page_unlock(export, len(export), on_fault, generation)
-    _ffi.release(export)
-    check(status)
+    """Drop a lock; the buffer goes with the export."""
+    status = _page_unlock(export, len(export), on_fault, generation)
+    if status:
+        _ffi.release(export)  # the traceback would keep it
+        raise_status(status)
 
 
 def page_lock_lives(generation: int) -> bool:

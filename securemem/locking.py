@@ -54,12 +54,12 @@ class PageLock:
     __slots__ = ("__weakref__", "_exports", "_generation", "_on_fault")
 
     _exports: list[Any]  # cffi's view of the buffer, none once unlocked: two threads cannot both pop it
+    _generation: int
+    _on_fault: bool
 
-    def __init__(self, buffer: Buffer, *, on_fault: bool = False) -> None:
-        """Lock; `mlock` says how."""
-        self._on_fault = bool(on_fault)
-        export, self._generation = binding.page_lock(buffer, self._on_fault)
-        self._exports = [export]
+    def __new__(cls) -> Self:
+        """Refuse: `mlock` makes them."""
+        raise TypeError("a PageLock is made by securemem.locking.mlock()")
 
     def unlock(self) -> None:
         """Give the lock back and let go of the buffer; may be called again.
@@ -96,7 +96,7 @@ class PageLock:
 
     def __del__(self) -> None:
         """Unlock, if nobody did: memory given back to an allocator must not stay locked."""
-        if getattr(self, "_exports", None):
+        if self._exports:
             self.unlock()
 
     def __repr__(self) -> str:
@@ -121,7 +121,10 @@ def mlock(buffer: Buffer, *, on_fault: bool = False) -> PageLock:
     unlocked again unless another PageLock holds them. A lock that somebody set there without this module is lost.
     Mappings of devices and of huge page files are passed over by the kernel without an error: see `is_locked`.
     """
-    return PageLock(buffer, on_fault=on_fault)
+    export, generation = binding.page_lock(buffer, on_fault)
+    lock = object.__new__(PageLock)
+    lock._exports, lock._generation, lock._on_fault = [export], generation, on_fault
+    return lock
 
 
 def mlockall(*, current: bool = True, future: bool = False, on_fault: bool = False) -> None:

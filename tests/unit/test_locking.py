@@ -212,6 +212,12 @@ def test_secrets_pages_are_never_unlocked():
         assert securemem.verify().intact
 
 
+def test_only_mlock_makes_a_lock():
+    """PageLock() is a TypeError: there is no lock that locks nothing known."""
+    with pytest.raises(TypeError, match="mlock"):
+        locking.PageLock()
+
+
 def test_lock_repr_tells_no_address():
     """A repr tells size and state only."""
     lock = locking.mlock(bytearray(10))
