@@ -42,7 +42,7 @@ def memory_cgroup(limit: int):
 JOIN = """
 import os
 from pathlib import Path
-from securemem import LockError, SecureBytes, SecureMemError, statistics
+from securemem import LockPopulateError, SecureBytes, SecureMemError, statistics
 Path({folder!r}, "cgroup.procs").write_text(str(os.getpid()))
 size = 1 << 20
 pattern = bytes(range(256)) * (size // 256)
@@ -58,7 +58,7 @@ def fill_up():
 
 
 def test_cgroup_limit_without_the_oom_killer():
-    """A cgroup that refuses memory (version 1, OOM killer off): LockError, earlier secrets intact, and recovery."""
+    """A cgroup that refuses memory (version 1, OOM killer off): LockPopulateError (EAGAIN for real), earlier secrets intact, and recovery."""
     with memory_cgroup(48 << 20) as (folder, version):
         if version != 1:
             pytest.skip("version 2 has no way to refuse memory without killing")
@@ -70,7 +70,7 @@ for turn in range(2):
     error = fill_up()
     filled = len(made)
     del made[-8:]  # room to look around in
-    assert type(error) is LockError, repr(error)
+    assert type(error) is LockPopulateError, repr(error)
     assert error.errno == 11 and "mlock" in str(error), error
     assert filled > 20, filled
     assert all(secret == pattern for secret in made)
