@@ -58,7 +58,7 @@ def fill_up():
 
 
 def test_cgroup_limit_without_the_oom_killer():
-    """A cgroup that refuses memory (version 1, OOM killer off): LockPopulateError (EAGAIN for real), earlier secrets intact, and recovery."""
+    """A cgroup that refuses memory (version 1, OOM killer off): EAGAIN, earlier secrets intact, and recovery."""
     with memory_cgroup(48 << 20) as (folder, version):
         if version != 1:
             pytest.skip("version 2 has no way to refuse memory without killing")
