@@ -1,7 +1,7 @@
 """Error numbers of the mlock family that no machine gives on demand, by a preloaded library (lock_calls.c).
 
-EAGAIN needs a machine out of memory (one for real: test_cgroups.py), EINTR a dying process, ENOSYS an old kernel. The others are real, in
-tests/unit/test_locking_limits.py.
+EAGAIN needs a machine out of memory (one for real: test_cgroups.py), EINTR a dying process, ENOSYS an old kernel. The
+others are real, in tests/unit/test_locking_limits.py.
 """
 
 from __future__ import annotations
