@@ -184,6 +184,6 @@ def purge() -> int:
     """Wipe every secret of this process now, whoever holds it.
 
     Returns the number of views still open: their secrets open no new view, and are wiped when the last is released.
-    A secret that the kernel does not let us open for wiping is counted in `statistics().pending_wipes`, and tried again.
+    A secret that the kernel does not let us open for wiping is counted in `statistics().pending_wipes` and tried again.
     """
     return binding.purge()
