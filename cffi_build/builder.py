@@ -50,7 +50,7 @@ def make(name: str, core: list[Path], *, extra_cdef: str = "", flags: list[str],
     builder.cdef((HERE / "core.cdef.h").read_text() + extra_cdef)
     builder.set_source(
         name,
-        '#include "securemem.h"\n#include "wipe.h"\n' + extra_cdef,
+        '#include "securemem.h"\n#include "wipe.h"\n#include "blocks.h"\n' + extra_cdef,
         sources=[str(path.relative_to(ROOT)) for path in [*core, *TYPES]],
         include_dirs=[str((HERE / "core").relative_to(ROOT))],
         depends=[str(path.relative_to(ROOT)) for path in HEADERS],

@@ -54,3 +54,11 @@ enum sm_status sm_process_set_merging(bool merging);
 enum sm_status sm_process_merging(bool *out);
 enum sm_status sm_process_peek(uint8_t *out, uintptr_t address, size_t length);
 enum sm_status sm_process_try_secret_memory(void);
+
+void sm_wipe(void *buffer, size_t length);
+void sm_move(void *to, void *from, size_t length);
+
+void sm_xaes_inputs(uint8_t *out, const uint8_t *state, const uint8_t *nonce);
+#define SM_UNWRAP_HEAD ...
+void sm_unwrap_load(uint8_t *work, size_t index, uint64_t step);
+void sm_unwrap_store(uint8_t *work, size_t index);

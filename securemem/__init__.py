@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from securemem.arenas import Arena, Statistics, configure, fits, purge, statistics
 from securemem.exceptions import (
     ArenaClosedError,
@@ -12,10 +14,12 @@ from securemem.exceptions import (
     BackendUnavailableError,
     CapacityError,
     ConfigurationError,
+    DecryptionError,
     ExportedError,
     ForkedError,
     FrozenError,
     HardLimitError,
+    KeyExhaustedError,
     LockError,
     LockFlagsError,
     LockInterruptedError,
@@ -28,6 +32,7 @@ from securemem.exceptions import (
     LockWarning,
     MappingLimitError,
     OutOfMemoryError,
+    PeerKeyError,
     PolicyError,
     ProtectionError,
     RandomError,
@@ -38,11 +43,15 @@ from securemem.exceptions import (
     StackLimitError,
     SystemRefusalError,
     UnmappedError,
+    VerificationError,
     WipedError,
 )
 from securemem.locking import verify
 from securemem.secure_bytes import Protection, SecureBytes
 from securemem.version import __version__
+
+if TYPE_CHECKING:
+    from securemem.crypto.sealed import SealedBytes
 
 __all__ = [
     "Arena",
@@ -51,10 +60,12 @@ __all__ = [
     "BackendUnavailableError",
     "CapacityError",
     "ConfigurationError",
+    "DecryptionError",
     "ExportedError",
     "ForkedError",
     "FrozenError",
     "HardLimitError",
+    "KeyExhaustedError",
     "LockError",
     "LockFlagsError",
     "LockInterruptedError",
@@ -67,11 +78,13 @@ __all__ = [
     "LockWarning",
     "MappingLimitError",
     "OutOfMemoryError",
+    "PeerKeyError",
     "PolicyError",
     "Protection",
     "ProtectionError",
     "RandomError",
     "ScanRefusedError",
+    "SealedBytes",
     "SecureBytes",
     "SecureMemError",
     "SizeError",
@@ -80,6 +93,7 @@ __all__ = [
     "Statistics",
     "SystemRefusalError",
     "UnmappedError",
+    "VerificationError",
     "WipedError",
     "__version__",
     "configure",
@@ -88,3 +102,13 @@ __all__ = [
     "statistics",
     "verify",
 ]
+
+
+def __getattr__(name: str) -> object:
+    """Load what needs the package `cryptography` when it is first asked for."""
+    if name != "SealedBytes":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from securemem.crypto.sealed import SealedBytes  # noqa: PLC0415 - importing securemem does not import cryptography
+
+    globals()[name] = SealedBytes
+    return SealedBytes

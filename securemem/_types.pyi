@@ -44,6 +44,7 @@ class SecureBytes:
 
 @final
 class Reveal:
+    def __buffer__(self, flags: int, /) -> memoryview: ...
     def __enter__(self) -> memoryview: ...
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /

@@ -21,6 +21,7 @@ from securemem.memory_map import status_kib
 from securemem.protection import read_protection
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import ModuleType
 
     from securemem._types import ArenaHandle, Reveal, SecureBytes
@@ -345,3 +346,33 @@ def verify() -> dict[str, int]:
     out = _ffi.new("struct sm_verification *")
     check(_lib.sm_verify(out))
     return {name: int(getattr(out, name)) for name, _ in _ffi.typeof("struct sm_verification").fields}
+
+
+def wipe(buffer: Any) -> None:
+    """Zero a writable, contiguous buffer, in a way that is not optimised away."""
+    with _ffi.from_buffer(buffer, require_writable=True) as data:
+        _lib.sm_wipe(data, len(data))
+
+
+def move(target: Any, source: bytes) -> None:
+    """Copy a fresh bytes object, which nobody else holds, into a writable buffer, and zero it where it lies.
+
+    source: two bytes or more, since Python shares the shorter ones, and not longer than target.
+    """
+    with _ffi.from_buffer(target, require_writable=True) as to:
+        _lib.sm_move(to, _ffi.from_buffer(source), len(source))
+
+
+def pin(buffer: Any) -> Any:
+    """The address of a writable buffer, which stays exported for as long as the returned object lives."""
+    return _ffi.from_buffer("uint8_t[]", buffer, require_writable=True)
+
+
+def xaes_inputs(pinned: Any, out: int, state: int, nonce: bytes) -> None:
+    """sm_xaes_inputs (core/blocks.h), its buffers given by their places in a pinned one."""
+    _lib.sm_xaes_inputs(pinned + out, pinned + state, nonce)
+
+
+UNWRAP_HEAD: int = _lib.SM_UNWRAP_HEAD
+unwrap_load: Callable[[Any, int, int], None] = _lib.sm_unwrap_load
+unwrap_store: Callable[[Any, int], None] = _lib.sm_unwrap_store

@@ -14,6 +14,10 @@
     ├── HardLimitError (PermissionError)      a soft limit above the hard one
     ├── ConfigurationError (RuntimeError)     configure() after the first use
     ├── ArenaClosedError (ValueError)         a secret asked of a closed arena
+    ├── DecryptionError (ValueError)          a ciphertext that does not decrypt, whatever the reason
+    ├── VerificationError (ValueError)        a tag or signature that does not fit
+    ├── PeerKeyError (ValueError)             a public key that no secret can be agreed with
+    ├── KeyExhaustedError (RuntimeError)      a key encrypted as many messages as it may
     ├── SystemRefusalError (OSError)          the kernel refused; errno says how
     │   ├── LockError                         ... to lock
     │   │   ├── LockRangeError (ValueError)   EINVAL: the range runs past the end of the address space
@@ -47,10 +51,12 @@ __all__ = [
     "BackendUnavailableError",
     "CapacityError",
     "ConfigurationError",
+    "DecryptionError",
     "ExportedError",
     "ForkedError",
     "FrozenError",
     "HardLimitError",
+    "KeyExhaustedError",
     "LockError",
     "LockFlagsError",
     "LockInterruptedError",
@@ -63,6 +69,7 @@ __all__ = [
     "LockWarning",
     "MappingLimitError",
     "OutOfMemoryError",
+    "PeerKeyError",
     "PolicyError",
     "ProtectionError",
     "RandomError",
@@ -73,6 +80,7 @@ __all__ = [
     "StackLimitError",
     "SystemRefusalError",
     "UnmappedError",
+    "VerificationError",
     "WipedError",
 ]
 
@@ -123,6 +131,22 @@ class ConfigurationError(SecureMemError, RuntimeError):
 
 class ArenaClosedError(SecureMemError, ValueError):
     """A secret was asked of an arena that is closed."""
+
+
+class DecryptionError(SecureMemError, ValueError):
+    """A ciphertext was not decrypted: wrong key, nonce or associated data, or it was changed; it is not said which."""
+
+
+class VerificationError(SecureMemError, ValueError):
+    """A message authentication code or signature does not fit its message and key."""
+
+
+class PeerKeyError(SecureMemError, ValueError):
+    """A public key is of low order, so that the agreed secret would be zero whatever the private key."""
+
+
+class KeyExhaustedError(SecureMemError, RuntimeError):
+    """A key has encrypted as many messages as random nonces allow: use a new key."""
 
 
 class SystemRefusalError(SecureMemError, OSError):

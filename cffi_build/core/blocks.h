@@ -1,0 +1,23 @@
+/* blocks.h: what two constructions over AES do between the calls of the
+ * cipher, so that intermediate values stay in the buffer they were made in. */
+#ifndef SM_BLOCKS_H
+#define SM_BLOCKS_H
+
+#include "securemem.h"
+
+/* XAES-256-GCM (C2SP) with the key commitment of ePrint 2025/758.
+ *   state  32 bytes: AES(K, 0^128) and AES(K, "XCMT" || nonce[0..12])
+ *   out    64 bytes, to be encrypted under K: two blocks that give the subkey,
+ *          two that give the commitment
+ *   nonce  24 bytes */
+void sm_xaes_inputs(uint8_t *out, const uint8_t *state, const uint8_t *nonce);
+
+/* AES key unwrap (RFC 3394), one step of which is load, decrypt, store.
+ *   work   [A 8][B 8]              the block to decrypt
+ *          [answer 16][slack 16]   where the cipher writes it
+ *          [R1 8][R2 8] ...        the registers */
+#define SM_UNWRAP_HEAD 48
+void sm_unwrap_load(uint8_t *work, size_t index, uint64_t step); /* A ^= step, B = R[index] */
+void sm_unwrap_store(uint8_t *work, size_t index);               /* A || R[index] = answer */
+
+#endif

@@ -1,0 +1,151 @@
+"""Authenticated encryption under a key in locked memory: nonces are made inside, and counted where they run out.
+
+A ciphertext is nonce ‖ encrypted bytes ‖ tag, and for KC-XAES-256-GCM ‖ commitment. It is no secret, and plain bytes.
+"""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from securemem.crypto.ciphers import (
+    AlgorithmName,
+    algorithm_named,
+    check_key,
+    open_into,
+    plaintext_size,
+    seal,
+    seal_into,
+)
+from securemem.crypto.workspace import bytes_view, copy_result, writable_view
+from securemem.exceptions import KeyExhaustedError, SizeError
+from securemem.secure_bytes import SecureBytes
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from securemem.arenas import Arena
+
+__all__ = ["AlgorithmName", "Key"]
+
+
+class Key:
+    """A secret that encrypts by one algorithm, and the count of the messages it encrypted.
+
+    secret: the key, used in place and not copied: 32 bytes, 16 for AES-128-GCM. Who made it wipes it.
+    algorithm: "KC-XAES-256-GCM" (192-bit nonces, and a 32-byte commitment: a ciphertext opens under one key only),
+        "XAES-256-GCM", "AES-256-GCM", "AES-128-GCM", "AES-256-GCM-SIV" or "ChaCha20-Poly1305".
+    messages: how many it encrypted before, where the key is older than this object.
+
+    The last four have random 96-bit nonces, and so a limit of 2**32 messages. Each operation builds its cipher, drops
+    it, then clears vector registers and dead stack: no copy of the key or the plaintext is left. While it runs,
+    cryptography holds the expanded key in unlocked memory.
+
+    Every operation raises WipedError, ForkedError or TypeError when the key, data or out cannot be read, and SizeError
+    for more than 2**31 - 1 bytes. Sources: NIST SP 800-38D (GCM), RFC 8452 (GCM-SIV), RFC 8439 (ChaCha20-Poly1305),
+    C2SP XAES-256-GCM and ePrint 2025/758 (XAES, and its commitment).
+
+    Raises PolicyError for an algorithm that does not exist, SizeError for a key of another size or a negative count.
+    """
+
+    __slots__ = ("__weakref__", "_algorithm", "_lock", "_messages", "_secret")
+
+    def __init__(self, secret: SecureBytes, algorithm: AlgorithmName = "KC-XAES-256-GCM", *, messages: int = 0) -> None:
+        """Check the key against the algorithm."""
+        self._algorithm = algorithm_named(algorithm)
+        check_key(self._algorithm, secret)
+        if messages < 0:
+            raise SizeError("messages is how many the key encrypted before: 0 or more")
+        self._secret = secret
+        self._messages = messages
+        self._lock = Lock()
+
+    @classmethod
+    def generate(cls, algorithm: AlgorithmName = "KC-XAES-256-GCM", *, arena: Arena | None = None) -> Key:
+        """A key with a new random secret, in the given arena or the default one."""
+        return cls(SecureBytes.random(algorithm_named(algorithm).key_size, arena=arena), algorithm)
+
+    @property
+    def secret(self) -> SecureBytes:
+        """The key itself."""
+        return self._secret
+
+    @property
+    def algorithm(self) -> AlgorithmName:
+        """The name of the algorithm."""
+        return self._algorithm.name
+
+    @property
+    def messages(self) -> int:
+        """How many messages the key encrypted."""
+        return self._messages
+
+    @property
+    def overhead(self) -> int:
+        """How many bytes a ciphertext has more than its plaintext."""
+        return self._algorithm.nonce_size + self._algorithm.overhead
+
+    def __repr__(self) -> str:
+        """Name the algorithm, and nothing of the key."""
+        return f"<Key: {self._algorithm.name}, {self._messages} messages>"
+
+    def __reduce__(self) -> str:
+        """Refuse to be pickled or copied."""
+        raise TypeError("a Key cannot be pickled or copied: its messages would be counted twice")
+
+    def _nonce(self) -> bytes:
+        with self._lock:
+            if self._messages == self._algorithm.most_messages:
+                raise KeyExhaustedError(
+                    f"this key encrypted {self._messages} messages, as many as random nonces of {self._algorithm.name} "
+                    'allow: use a new key, or "KC-XAES-256-GCM", whose nonces do not run out'
+                )
+            self._messages += 1
+        return os.urandom(self._algorithm.nonce_size)
+
+    def encrypt(self, data: Buffer, aad: Buffer = b"") -> bytes:
+        """Encrypt data, and authenticate it together with aad (associated data, not in the ciphertext).
+
+        Raises KeyExhaustedError when the key may encrypt no more.
+        """
+        nonce = self._nonce()
+        return nonce + seal(self._algorithm, self._secret, nonce, data, aad)
+
+    def encrypt_into(self, data: Buffer, out: Buffer, aad: Buffer = b"") -> None:
+        """Encrypt into a writable buffer of exactly len(data) + overhead bytes, which must not overlap data.
+
+        Raises SizeError for another size, KeyExhaustedError when the key may encrypt no more.
+        """
+        algorithm = self._algorithm
+        source = bytes_view(data, "data")
+        target = writable_view(out, "out", source.nbytes + self.overhead)
+        nonce = self._nonce()
+        target[: algorithm.nonce_size] = nonce
+        seal_into(algorithm, self._secret, nonce, source, aad, target[algorithm.nonce_size :])
+
+    def decrypt(self, ciphertext: Buffer, aad: Buffer = b"", *, arena: Arena | None = None) -> SecureBytes:
+        """Decrypt into a new SecureBytes, in the given arena or the default one.
+
+        Raises DecryptionError, always with the same message, when the ciphertext is not authentic; SizeError when its
+        plaintext is empty, as no secret is: decrypt_into() takes an empty buffer.
+        """
+        nonce, sealed, size = self._parts(ciphertext)
+        if size == 0:
+            raise SizeError("the plaintext is empty and no SecureBytes: use decrypt_into() with an empty buffer")
+        plaintext, view = copy_result(size, arena)
+        open_into(self._algorithm, self._secret, nonce, sealed, aad, view)
+        return plaintext
+
+    def decrypt_into(self, ciphertext: Buffer, out: Buffer, aad: Buffer = b"") -> None:
+        """Decrypt into a writable buffer of exactly len(ciphertext) - overhead bytes; it must not overlap ciphertext.
+
+        Raises DecryptionError, out being wiped, when the ciphertext is not authentic; SizeError for another size.
+        """
+        nonce, sealed, size = self._parts(ciphertext)
+        open_into(self._algorithm, self._secret, nonce, sealed, aad, writable_view(out, "out", size))
+
+    def _parts(self, ciphertext: Buffer) -> tuple[bytes, memoryview, int]:
+        whole = bytes_view(ciphertext, "ciphertext")
+        end = self._algorithm.nonce_size
+        return bytes(whole[:end]), whole[end:], plaintext_size(self._algorithm, whole.nbytes - end)

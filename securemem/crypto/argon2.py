@@ -1,0 +1,144 @@
+"""Argon2id (RFC 9106): keys from passwords, at a cost in memory that guessing has to pay too.
+
+Through argon2-cffi-bindings (`pip install 'securemem[argon2]'`), whose reference C code is given the password and the
+result in place, and zeroes its memory. cryptography's Argon2id keeps a copy of the password and is not used.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from securemem.crypto.kdf import check_length
+from securemem.crypto.workspace import DEEP, check_secret, copy_result, scrub
+from securemem.exceptions import OutOfMemoryError, PolicyError, SizeError
+from securemem.secure_bytes import SecureBytes
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Buffer
+
+    from securemem.arenas import Arena
+
+try:
+    from _argon2_cffi_bindings import ffi as _untyped_ffi  # type: ignore[import-untyped]  # has no types
+    from _argon2_cffi_bindings import lib as _untyped_lib
+except ImportError as _missing:
+    raise ImportError("Argon2id needs the package argon2-cffi-bindings: pip install 'securemem[argon2]'") from _missing
+
+_ffi: Any = _untyped_ffi
+_lib: Any = _untyped_lib
+
+__all__ = ["Cost", "argon2id", "calibrate"]
+
+_LEAST_KIB, _MOST_KIB = 8, 4 * 1024 * 1024
+_MOST_PASSES = 2**16
+_LEAST_SALT, _MOST_SALT = 8, 2**16
+_SHORTEST_KEY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one derivation costs. Store it beside the salt: the same cost is needed to derive the key again.
+
+    memory_kib: KiB of memory, from 8 to 4,194,304 (4 GiB). passes: over it, from 1 to 65,536. One lane, always.
+    The defaults are the second recommendation of RFC 9106, with one lane.
+
+    Raises PolicyError for a cost out of these bounds.
+    """
+
+    memory_kib: int = 64 * 1024
+    passes: int = 3
+
+    def __post_init__(self) -> None:
+        """Bound the cost, which may come from a file that someone else wrote."""
+        if not _LEAST_KIB <= self.memory_kib <= _MOST_KIB:
+            raise PolicyError(f"memory_kib={self.memory_kib} must be from {_LEAST_KIB} to {_MOST_KIB}")
+        if not 1 <= self.passes <= _MOST_PASSES:
+            raise PolicyError(f"passes={self.passes} must be from 1 to {_MOST_PASSES}")
+
+
+_DEFAULT = Cost()
+
+
+def argon2id(
+    password: SecureBytes, salt: Buffer, length: int = 32, *, cost: Cost = _DEFAULT, arena: Arena | None = None
+) -> SecureBytes:
+    """Derive length bytes (4 to 2**20) from a password, into a SecureBytes. Other Python threads run meanwhile.
+
+    salt: random and public, from 8 bytes on; 16 are usual. The working memory is not locked; it holds nothing of the
+    password, but the key could be computed from its end, and so it is zeroed when the function returns.
+
+    Raises SizeError for a salt or length out of bounds, OutOfMemoryError where the working memory cannot be had, and
+    WipedError, ForkedError or TypeError when the password cannot be read.
+    """
+    check_secret(password, "the password")
+    plain_salt = bytes(memoryview(salt))
+    if not _LEAST_SALT <= len(plain_salt) <= _MOST_SALT:
+        raise SizeError(f"the salt has {len(plain_salt)} bytes: it must have from {_LEAST_SALT} to {_MOST_SALT}")
+    if check_length(length) < _SHORTEST_KEY:
+        raise SizeError(f"Argon2 derives keys of {_SHORTEST_KEY} bytes or more, not of {length}")
+    result, out = copy_result(length, arena)
+    try:
+        with _ffi.from_buffer("uint8_t[]", password) as source, _ffi.from_buffer("uint8_t[]", out) as target:
+            _run(source, plain_salt, target, cost)
+    finally:
+        scrub(DEEP)
+    return result
+
+
+def _run(source: Any, salt: bytes, target: Any, cost: Cost) -> None:
+    with _ffi.from_buffer("uint8_t[]", salt) as salt_bytes:
+        context = _ffi.new(
+            "argon2_context *",
+            {
+                "version": _lib.ARGON2_VERSION_13,
+                "out": target,
+                "outlen": len(target),
+                "pwd": source,
+                "pwdlen": len(source),
+                "salt": salt_bytes,
+                "saltlen": len(salt),
+                "t_cost": cost.passes,
+                "m_cost": cost.memory_kib,
+                "lanes": 1,
+                "threads": 1,
+                "flags": 0,
+            },
+        )
+        status = _lib.argon2_ctx(context, _lib.Argon2_id)
+    if status == _lib.ARGON2_MEMORY_ALLOCATION_ERROR:
+        raise OutOfMemoryError(f"no {cost.memory_kib} KiB of memory for Argon2id: free some, or lower the cost")
+    if status != _lib.ARGON2_OK:
+        raise PolicyError(f"Argon2id refused: {_ffi.string(_lib.argon2_error_message(status)).decode()}")
+
+
+def calibrate(target_seconds: float, *, memory_kib: int = 64 * 1024) -> Cost:
+    """The cost that takes about target_seconds (from 0.001 to 60) on this machine as busy as it is now.
+
+    memory_kib is used if one pass over it is fast enough, else halved until it is, down to 8 MiB; then as many passes
+    as fit, one at least. Takes a few times target_seconds. Raises PolicyError for a target or memory out of bounds.
+    """
+    if not 0.001 <= target_seconds <= 60:  # noqa: PLR2004 - the bounds named in the docstring
+        raise PolicyError(f"target_seconds={target_seconds} must be from 0.001 to 60")
+    cost = Cost(memory_kib, 1)
+    with SecureBytes.random(16) as password:
+        seconds = _seconds(password, cost)
+        while seconds > target_seconds and cost.memory_kib >= 2 * _SMALL_KIB:
+            cost = Cost(cost.memory_kib // 2, 1)
+            seconds = _seconds(password, cost)
+        # The first pass also asks the kernel for the memory: the others are measured apart from it.
+        further = max((_seconds(password, Cost(cost.memory_kib, 3)) - seconds) / 2, 1e-6)
+    passes = 1 + int(max(0.0, target_seconds - seconds) / further)
+    return Cost(cost.memory_kib, min(passes, _MOST_PASSES))
+
+
+_SMALL_KIB = 8 * 1024
+
+
+def _seconds(password: SecureBytes, cost: Cost) -> float:
+    start = time.perf_counter()
+    argon2id(password, bytes(16), cost=cost).wipe()
+    return time.perf_counter() - start

@@ -1,0 +1,82 @@
+"""What every operation of this package begins and ends with: its arguments checked, locked scratch, clearing after it.
+
+Source of the depth: docs/reference/crypto.md. The deepest residue that a scan found lay 6.2 KiB below the caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from securemem.arenas import Arena
+from securemem.binding import scrub
+from securemem.exceptions import ArenaClosedError, ForkedError, SizeError
+from securemem.secure_bytes import SecureBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Container
+
+    from typing_extensions import Buffer
+
+# Cleared after an operation: several times the depth at which anything was ever found.
+DEPTH = 32 * 1024
+# Argon2, scrypt and signatures run once in a while: there it costs nothing to clear more.
+DEEP = 128 * 1024
+
+__all__ = ["DEEP", "DEPTH", "bytes_view", "check_secret", "copy_result", "scratch", "scrub", "writable_view"]
+
+_arena = Arena(at_rest="open")
+
+
+def scratch(size: int) -> SecureBytes:
+    """Locked memory for intermediate values, in an arena whose pages stay open; wiped when it is dropped.
+
+    Raises LockLimitError where nothing more can be locked: intermediate values are never put elsewhere.
+    """
+    global _arena  # noqa: PLW0603 - a forked child makes its own
+    try:
+        return SecureBytes.zeros(size, arena=_arena)
+    except (ForkedError, ArenaClosedError):
+        _arena = Arena(at_rest="open")
+        return SecureBytes.zeros(size, arena=_arena)
+
+
+def check_secret(secret: SecureBytes, what: str, sizes: Container[int] | None = None) -> None:
+    """Refuse what is no SecureBytes, is wiped or left in a parent process, or has none of the sizes in bytes."""
+    if type(secret) is not SecureBytes:
+        raise TypeError(
+            f"{what} must be a SecureBytes, not {type(secret).__name__}: SecureBytes.take() moves a bytearray into "
+            "locked memory and wipes it"
+        )
+    length = len(secret)
+    if sizes is not None and length not in sizes:
+        raise SizeError(f"{what} has {length} bytes: it must have {_listed(sizes)}")
+
+
+def _listed(sizes: Container[int]) -> str:
+    if isinstance(sizes, range):
+        return f"from {sizes.start} to {sizes[-1]}, in steps of {sizes.step}"
+    return " or ".join(map(str, sizes)) if isinstance(sizes, tuple) else "another size"
+
+
+def bytes_view(buffer: Buffer, what: str) -> memoryview:
+    """A contiguous buffer, byte for byte."""
+    view = memoryview(buffer)
+    if not view.c_contiguous:
+        raise TypeError(f"{what} must be contiguous: copy it into bytes first")
+    return view.cast("B")
+
+
+def writable_view(buffer: Buffer, what: str, size: int) -> memoryview:
+    """A writable buffer of exactly that size in bytes, byte for byte."""
+    view = bytes_view(buffer.reveal(writable=True) if isinstance(buffer, SecureBytes) else buffer, what)
+    if view.readonly:
+        raise TypeError(f"{what} must be writable, such as a SecureBytes or a bytearray")
+    if view.nbytes != size:
+        raise SizeError(f"{what} has {view.nbytes} bytes: exactly {size} will be written")
+    return view
+
+
+def copy_result(size: int, arena: Arena | None) -> tuple[SecureBytes, memoryview]:
+    """A new secret of zeros, and a writable view of it."""
+    secret = SecureBytes.zeros(size, arena=arena)
+    return secret, memoryview(secret.reveal(writable=True))
