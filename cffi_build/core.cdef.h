@@ -55,10 +55,11 @@ enum sm_status sm_process_merging(bool *out);
 enum sm_status sm_process_peek(uint8_t *out, uintptr_t address, size_t length);
 enum sm_status sm_process_try_secret_memory(void);
 
-void sm_wipe(void *buffer, size_t length);
-void sm_move(void *to, void *from, size_t length);
+/* cffi passes a bytes object for uint8_t * where it lies, so that it can be zeroed there. */
+void sm_wipe(uint8_t *buffer, size_t length);
+void sm_move(uint8_t *to, uint8_t *from, size_t length);
 
-void sm_xaes_inputs(uint8_t *out, const uint8_t *state, const uint8_t *nonce);
+void sm_xaes_inputs(uint8_t *work, const uint8_t *nonce);
 #define SM_UNWRAP_HEAD ...
 void sm_unwrap_load(uint8_t *work, size_t index, uint64_t step);
 void sm_unwrap_store(uint8_t *work, size_t index);

@@ -350,8 +350,8 @@ def verify() -> dict[str, int]:
 
 def wipe(buffer: Any) -> None:
     """Zero a writable, contiguous buffer, in a way that is not optimised away."""
-    with _ffi.from_buffer(buffer, require_writable=True) as data:
-        _lib.sm_wipe(data, len(data))
+    data = _ffi.from_buffer(buffer, require_writable=True)
+    _lib.sm_wipe(data, len(data))
 
 
 def move(target: Any, source: bytes) -> None:
@@ -359,20 +359,20 @@ def move(target: Any, source: bytes) -> None:
 
     source: two bytes or more, since Python shares the shorter ones, and not longer than target.
     """
-    with _ffi.from_buffer(target, require_writable=True) as to:
-        _lib.sm_move(to, _ffi.from_buffer(source), len(source))
+    _lib.sm_move(_ffi.from_buffer(target), source, len(source))
 
 
 def pin(buffer: Any) -> Any:
     """The address of a writable buffer, which stays exported for as long as the returned object lives."""
-    return _ffi.from_buffer("uint8_t[]", buffer, require_writable=True)
+    return _ffi.from_buffer(buffer)
 
 
-def xaes_inputs(pinned: Any, out: int, state: int, nonce: bytes) -> None:
-    """sm_xaes_inputs (core/blocks.h), its buffers given by their places in a pinned one."""
-    _lib.sm_xaes_inputs(pinned + out, pinned + state, nonce)
-
-
-UNWRAP_HEAD: int = _lib.SM_UNWRAP_HEAD
+# C functions as they are, for what is called thousands of times a second: core/wipe.h and core/blocks.h tell of them.
+# The first argument of each but scrub_stack is what pin() gave; for wipe_in_place it may also be a bytes object that
+# nobody else holds, as for move().
+scrub_stack: Callable[[int], int] = _lib.sm_scrub
+wipe_in_place: Callable[[Any, int], None] = _lib.sm_wipe
+xaes_inputs: Callable[[Any, bytes], None] = _lib.sm_xaes_inputs
 unwrap_load: Callable[[Any, int, int], None] = _lib.sm_unwrap_load
 unwrap_store: Callable[[Any, int], None] = _lib.sm_unwrap_store
+UNWRAP_HEAD: int = _lib.SM_UNWRAP_HEAD

@@ -22,11 +22,12 @@ static void twice(uint8_t *out, const uint8_t *in) {
     out[BLOCK - 1] = (uint8_t)(in[BLOCK - 1] << 1 ^ (overflow & 0x87));
 }
 
-void sm_xaes_inputs(uint8_t *out, const uint8_t *state, const uint8_t *nonce) {
+void sm_xaes_inputs(uint8_t *work, const uint8_t *nonce) {
     static const uint8_t subkey_labels[2][4] = {{0, 1, 'X', 0}, {0, 2, 'X', 0}};
     static const uint8_t commitment_labels[2][4] = {{0, 1, 0, 1}, {0, 1, 0, 2}};
     uint8_t k1[BLOCK];
-    twice(k1, state);
+    uint8_t *out = work + 2 * BLOCK;
+    twice(k1, work);
     for (size_t i = 0; i < 2; i++) {
         uint8_t *subkey = out + i * BLOCK;
         uint8_t *commitment = out + (i + 2) * BLOCK;
@@ -35,7 +36,7 @@ void sm_xaes_inputs(uint8_t *out, const uint8_t *state, const uint8_t *nonce) {
         xor_into(subkey, k1, BLOCK);
         memcpy(commitment, nonce + 12, 12);
         memcpy(commitment + 12, commitment_labels[i], 4);
-        xor_into(commitment, state + BLOCK, BLOCK);
+        xor_into(commitment, work + BLOCK, BLOCK);
         xor_into(commitment, k1, BLOCK);
     }
     sm_wipe(k1, sizeof k1);

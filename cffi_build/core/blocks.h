@@ -6,11 +6,10 @@
 #include "securemem.h"
 
 /* XAES-256-GCM (C2SP) with the key commitment of ePrint 2025/758.
- *   state  32 bytes: AES(K, 0^128) and AES(K, "XCMT" || nonce[0..12])
- *   out    64 bytes, to be encrypted under K: two blocks that give the subkey,
- *          two that give the commitment
+ *   work   [AES(K, 0^128) 16][AES(K, "XCMT" || nonce[0..12]) 16]  given
+ *          [subkey 32][commitment 32]  written: each to be encrypted under K
  *   nonce  24 bytes */
-void sm_xaes_inputs(uint8_t *out, const uint8_t *state, const uint8_t *nonce);
+void sm_xaes_inputs(uint8_t *work, const uint8_t *nonce);
 
 /* AES key unwrap (RFC 3394), one step of which is load, decrypt, store.
  *   work   [A 8][B 8]              the block to decrypt

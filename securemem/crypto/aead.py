@@ -5,8 +5,8 @@ A ciphertext is nonce ‖ encrypted bytes ‖ tag, and for KC-XAES-256-GCM ‖ c
 
 from __future__ import annotations
 
-import os
-from threading import Lock
+from operator import length_hint
+from os import urandom
 from typing import TYPE_CHECKING
 
 from securemem.crypto.ciphers import (
@@ -49,7 +49,7 @@ class Key:
     Raises PolicyError for an algorithm that does not exist, SizeError for a key of another size or a negative count.
     """
 
-    __slots__ = ("__weakref__", "_algorithm", "_lock", "_messages", "_secret")
+    __slots__ = ("__weakref__", "_algorithm", "_nonce_size", "_secret", "_tickets")
 
     def __init__(self, secret: SecureBytes, algorithm: AlgorithmName = "KC-XAES-256-GCM", *, messages: int = 0) -> None:
         """Check the key against the algorithm."""
@@ -58,8 +58,9 @@ class Key:
         if messages < 0:
             raise SizeError("messages is how many the key encrypted before: 0 or more")
         self._secret = secret
-        self._messages = messages
-        self._lock = Lock()
+        self._nonce_size = self._algorithm.nonce_size
+        # One for each message left; to take one is a single step for all threads.
+        self._tickets = iter(range(messages, self._algorithm.most_messages))
 
     @classmethod
     def generate(cls, algorithm: AlgorithmName = "KC-XAES-256-GCM", *, arena: Arena | None = None) -> Key:
@@ -79,7 +80,7 @@ class Key:
     @property
     def messages(self) -> int:
         """How many messages the key encrypted."""
-        return self._messages
+        return self._algorithm.most_messages - length_hint(self._tickets)
 
     @property
     def overhead(self) -> int:
@@ -88,21 +89,19 @@ class Key:
 
     def __repr__(self) -> str:
         """Name the algorithm, and nothing of the key."""
-        return f"<Key: {self._algorithm.name}, {self._messages} messages>"
+        return f"<Key: {self._algorithm.name}, {self.messages} messages>"
 
     def __reduce__(self) -> str:
         """Refuse to be pickled or copied."""
         raise TypeError("a Key cannot be pickled or copied: its messages would be counted twice")
 
     def _nonce(self) -> bytes:
-        with self._lock:
-            if self._messages == self._algorithm.most_messages:
-                raise KeyExhaustedError(
-                    f"this key encrypted {self._messages} messages, as many as random nonces of {self._algorithm.name} "
-                    'allow: use a new key, or "KC-XAES-256-GCM", whose nonces do not run out'
-                )
-            self._messages += 1
-        return os.urandom(self._algorithm.nonce_size)
+        if next(self._tickets, None) is None:
+            raise KeyExhaustedError(
+                f"this key encrypted {self.messages} messages, as many as random nonces of {self._algorithm.name} "
+                'allow: use a new key, or "KC-XAES-256-GCM", whose nonces do not run out'
+            )
+        return urandom(self._nonce_size)
 
     def encrypt(self, data: Buffer, aad: Buffer = b"") -> bytes:
         """Encrypt data, and authenticate it together with aad (associated data, not in the ciphertext).

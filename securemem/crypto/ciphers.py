@@ -47,24 +47,25 @@ class Algorithm:
     """An authenticated cipher (AEAD). Sizes in bytes.
 
     overhead: what a ciphertext has more than its plaintext, the nonce left out.
-    most_messages: how many random nonces one key allows; None where no one gets there.
+    most_messages: how many random nonces one key allows.
     """
 
     name: AlgorithmName
     key_size: int
     nonce_size: int
     overhead: int
-    most_messages: int | None
+    most_messages: int
     cipher: Callable[[memoryview], _Cipher]
 
 
 _RANDOM_96 = 2**32  # NIST SP 800-38D, 8.3: a chance of 2**-32 that two random 96-bit nonces are equal
+_RANDOM_192 = 2**62  # nobody gets there; C2SP allows 2**80
 
 ALGORITHMS: dict[str, Algorithm] = {
     one.name: one
     for one in (
-        Algorithm("KC-XAES-256-GCM", 32, 24, _TAG + KCXAES256GCM.commitment, None, KCXAES256GCM),
-        Algorithm("XAES-256-GCM", 32, 24, _TAG, None, XAES256GCM),
+        Algorithm("KC-XAES-256-GCM", 32, 24, _TAG + KCXAES256GCM.commitment, _RANDOM_192, KCXAES256GCM),
+        Algorithm("XAES-256-GCM", 32, 24, _TAG, _RANDOM_192, XAES256GCM),
         Algorithm("AES-256-GCM", 32, 12, _TAG, _RANDOM_96, AESGCM),
         Algorithm("AES-128-GCM", 16, 12, _TAG, _RANDOM_96, AESGCM),
         Algorithm("AES-256-GCM-SIV", 32, 12, _TAG, _RANDOM_96, AESGCMSIV),

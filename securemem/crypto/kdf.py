@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from securemem.binding import move
+from securemem.binding import move, wipe_in_place
 from securemem.crypto.mac import HashName, hash_named
 from securemem.crypto.workspace import DEEP, DEPTH, check_secret, copy_result, scratch, scrub
 from securemem.exceptions import PolicyError, SizeError
@@ -32,29 +32,33 @@ _MOST_ITERATIONS = 2**31 - 1
 _MOST_MEMORY = 2**32  # bytes that scrypt may take; a wrong n would take all there are
 
 
-def _extract(chosen: HashAlgorithm, salt: Buffer, source: memoryview, out: memoryview) -> None:
-    context = HMAC(memoryview(salt) if salt else bytes(chosen.digest_size), chosen)
+def _extract(chosen: HashAlgorithm, salt: Buffer, source: memoryview) -> bytes:
+    """HKDF-Extract; the caller moves or wipes the bytes."""
+    context = HMAC(salt if type(salt) is bytes else memoryview(salt), chosen)
     context.update(source)
-    move(out, context.finalize())
+    return context.finalize()
 
 
-def _expand(chosen: HashAlgorithm, prk: memoryview, info: Buffer, out: memoryview) -> None:
+def _expand(chosen: HashAlgorithm, prk: memoryview | bytes, info: bytes, out: memoryview) -> None:
     """HKDF-Expand by HMAC, since cryptography's own keeps a copy of what it derives; each block is wiped once moved."""
     size = chosen.digest_size
-    previous: memoryview | bytes = b""
-    for number, at in enumerate(range(0, len(out), size), 1):
+    number, at = 1, 0
+    while at < len(out):
         context = HMAC(prk, chosen)
-        context.update(previous)
-        context.update(memoryview(info))
-        context.update(number.to_bytes(1, "big"))
-        rest = len(out) - at
-        if rest >= size:
-            previous = out[at : at + size]
-            move(previous, context.finalize())
-        else:
-            last = memoryview(scratch(size).reveal(writable=True))
-            move(last, context.finalize())
-            out[at:] = last[:rest]
+        if at > 0:
+            context.update(out[at - size : at])
+        context.update(info + number.to_bytes(1, "big"))
+        _place(context.finalize(), out[at : at + size])
+        number, at = number + 1, at + size
+
+
+def _place(block: bytes, out: memoryview) -> None:
+    if len(block) == len(out):
+        move(out, block)
+        return
+    last = memoryview(scratch(len(block)).reveal(writable=True))
+    move(last, block)
+    out[:] = last[: len(out)]
 
 
 def _checked_length(chosen: HashAlgorithm, length: int) -> None:
@@ -80,13 +84,15 @@ def hkdf(  # noqa: PLR0913 - RFC 5869's arguments
     check_secret(key_material, "the key material")
     _checked_length(chosen, length)
     result, out = copy_result(length, arena)
-    prk = memoryview(scratch(chosen.digest_size).reveal(writable=True))
     source = memoryview(key_material)
+    prk = None
     try:
-        _extract(chosen, salt, source, prk)
-        _expand(chosen, prk, info, out)
+        prk = _extract(chosen, salt, source)
+        _expand(chosen, prk, info if type(info) is bytes else bytes(memoryview(info)), out)
     finally:
         source.release()
+        if prk is not None:
+            wipe_in_place(prk, len(prk))
         scrub(DEPTH)
     return result
 
@@ -100,7 +106,7 @@ def hkdf_extract(
     result, out = copy_result(chosen.digest_size, arena)
     source = memoryview(key_material)
     try:
-        _extract(chosen, salt, source, out)
+        move(out, _extract(chosen, salt, source))
     finally:
         source.release()
         scrub(DEPTH)
@@ -117,7 +123,7 @@ def hkdf_expand(
     result, out = copy_result(length, arena)
     source = memoryview(prk)
     try:
-        _expand(chosen, source, info, out)
+        _expand(chosen, source, info if type(info) is bytes else bytes(memoryview(info)), out)
     finally:
         source.release()
         scrub(DEPTH)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from securemem.arenas import Arena
-from securemem.binding import scrub
+from securemem.binding import scrub_stack as scrub
 from securemem.exceptions import ArenaClosedError, ForkedError, SizeError
 from securemem.secure_bytes import SecureBytes
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 # Cleared after an operation: several times the depth at which anything was ever found.
-DEPTH = 32 * 1024
+DEPTH = 24 * 1024
 # Argon2, scrypt and signatures run once in a while: there it costs nothing to clear more.
 DEEP = 128 * 1024
 

@@ -16,31 +16,41 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from securemem.binding import pin, wipe, xaes_inputs
+from securemem.binding import pin, wipe_in_place, xaes_inputs
 from securemem.crypto.workspace import scratch
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from typing import Any
 
 __all__ = ["KCXAES256GCM", "XAES256GCM"]
 
-# The scratch: two blocks, four to encrypt, the four that come out. The cipher asks for room of 15 bytes more than
-# it writes; after the first it takes that from blocks that are written later.
-_STATE, _INPUTS, _OUTPUTS, _END = 0, 32, 96, 96 + 64 + 15
+# The scratch, as core/blocks.h has it, then subkey and commitment. The cipher asks for room of 15 bytes more than it
+# writes: at first that is where later blocks go.
+_INPUTS, _OUTPUTS, _END = 32, 96, 96 + 64 + 15
+_FIRST = slice(0, 32 + 15)
 _SUBKEY = slice(_OUTPUTS, _OUTPUTS + 32)
-_AFTER_SUBKEY = _OUTPUTS + 32
+_COMMITMENT = _OUTPUTS + 32
+_STATE = bytes(16) + b"XCMT"  # before the first half of the nonce
 _ECB = ECB()  # noqa: S305 - single blocks, as CMAC is made of
-_ZERO_BLOCK = bytes(16)
 
 
-def _derive(key: memoryview, nonce: bytes) -> memoryview:
-    """The subkey and the commitment, in locked scratch that lives as long as the view does."""
+class _Blocks(Cipher[ECB]):
+    """AES-256, block by block; Cipher's checks of mode against cipher are left out, which take longer than the AES."""
+
+    def __init__(self, key: memoryview) -> None:
+        self.algorithm = AES256(key)
+        self.mode = _ECB
+
+
+def _derive(key: memoryview, nonce: bytes) -> tuple[memoryview, Any]:
+    """Subkey and commitment, in locked scratch that lives as long as the view does; the view, and its address."""
     view = memoryview(scratch(_END).reveal(writable=True))
-    encryptor = Cipher(AES256(key), _ECB).encryptor()
-    encryptor.update_into(_ZERO_BLOCK + b"XCMT" + nonce[:12], view[:47])
-    xaes_inputs(pin(view), _INPUTS, _STATE, nonce)
+    address = pin(view)
+    encryptor = _Blocks(key).encryptor()
+    encryptor.update_into(_STATE + nonce[:12], view[_FIRST])
+    xaes_inputs(address, nonce)
     encryptor.update_into(view[_INPUTS:_OUTPUTS], view[_OUTPUTS:])
-    return view
+    return view, address
 
 
 class XAES256GCM:
@@ -55,41 +65,38 @@ class XAES256GCM:
     def __init__(self, key: memoryview) -> None:
         self._key = key
 
-    def _committed(self, derived: memoryview) -> memoryview:
-        return derived[_AFTER_SUBKEY : _AFTER_SUBKEY + self.commitment]
-
-    def encrypt(self, nonce: bytes, data: Buffer, aad: Buffer) -> bytes:
+    def encrypt(self, nonce: bytes, data: memoryview, aad: memoryview) -> bytes:
         """Ciphertext, 16-byte tag and commitment."""
-        derived = _derive(self._key, nonce)
+        derived, address = _derive(self._key, nonce)
         try:
-            sealed = AESGCM(derived[_SUBKEY]).encrypt(nonce[12:], memoryview(data), memoryview(aad))
-            return b"".join((sealed, self._committed(derived)))
+            sealed = AESGCM(derived[_SUBKEY]).encrypt(nonce[12:], data, aad)
+            return sealed + derived[_COMMITMENT : _COMMITMENT + self.commitment]
         finally:
-            wipe(derived)
+            wipe_in_place(address, _END)
 
-    def encrypt_into(self, nonce: bytes, data: Buffer, aad: Buffer, out: memoryview) -> None:
+    def encrypt_into(self, nonce: bytes, data: memoryview, aad: memoryview, out: memoryview) -> None:
         """The same, into a buffer of exactly that size."""
-        derived = _derive(self._key, nonce)
+        derived, address = _derive(self._key, nonce)
         end = len(out) - self.commitment
         try:
-            AESGCM(derived[_SUBKEY]).encrypt_into(nonce[12:], memoryview(data), memoryview(aad), out[:end])
-            out[end:] = self._committed(derived)
+            AESGCM(derived[_SUBKEY]).encrypt_into(nonce[12:], data, aad, out[:end])
+            out[end:] = derived[_COMMITMENT : _COMMITMENT + self.commitment]
         finally:
-            wipe(derived)
+            wipe_in_place(address, _END)
 
-    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: Buffer, out: memoryview) -> None:
+    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: memoryview, out: memoryview) -> None:
         """The plaintext, into a buffer of exactly its size; cryptography's InvalidTag if it is not authentic.
 
         The commitment is checked first, before anything is decrypted.
         """
-        derived = _derive(self._key, nonce)
+        derived, address = _derive(self._key, nonce)
         end = len(sealed) - self.commitment
         try:
-            if not hmac.compare_digest(self._committed(derived), sealed[end:]):
+            if not hmac.compare_digest(derived[_COMMITMENT : _COMMITMENT + self.commitment], sealed[end:]):
                 raise InvalidTag
-            AESGCM(derived[_SUBKEY]).decrypt_into(nonce[12:], sealed[:end], memoryview(aad), out)
+            AESGCM(derived[_SUBKEY]).decrypt_into(nonce[12:], sealed[:end], aad, out)
         finally:
-            wipe(derived)
+            wipe_in_place(address, _END)
 
 
 class KCXAES256GCM(XAES256GCM):
