@@ -1,0 +1,114 @@
+"""Operations on keys in locked memory, against cryptography with a bytes key and an object built per message.
+
+Both sides take a nonce from os.urandom and give, or take, nonce and ciphertext in one piece.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from securemem import Arena, SealedBytes, SecureBytes
+from securemem.crypto import kdf
+from securemem.crypto.aead import AlgorithmName, Key
+from tests.bench.measures import Count, Loop, Measure, Outcome, Ratio, statement
+
+KEY = bytes(range(32))
+KIB, MIB = 1 << 10, 1 << 20
+MANY = 1_000_000
+ENCRYPT = "nonce = urandom(12); box = nonce + AESGCM(key).encrypt(nonce, data, b'')"
+DECRYPT = "plain = AESGCM(key).decrypt(box[:12], memoryview(box)[12:], b'')"
+
+Pair = Iterator[tuple[Loop, Loop]]
+
+
+@contextmanager
+def encrypt(algorithm: AlgorithmName, size: int, at_rest: str = "open") -> Pair:
+    """A message of bytes into a new ciphertext; only the key is in the arena."""
+    data = os.urandom(size)
+    with Arena(at_rest=at_rest) as arena:
+        key = Key(SecureBytes.copy_of(KEY, arena=arena), algorithm)
+        yield (
+            statement("box = key.encrypt(data)", key=key, data=data),
+            statement(ENCRYPT, urandom=os.urandom, AESGCM=AESGCM, key=KEY, data=data),
+        )
+
+
+@contextmanager
+def decrypt(algorithm: AlgorithmName, size: int, at_rest: str = "open") -> Pair:
+    """A ciphertext into a new SecureBytes, beside the key in the arena, against one into new bytes."""
+    data = os.urandom(size)
+    nonce = os.urandom(12)
+    with Arena(at_rest=at_rest) as arena:
+        key = Key(SecureBytes.copy_of(KEY, arena=arena), algorithm)
+        yield (
+            statement("plain = key.decrypt(box, arena=arena)", key=key, box=key.encrypt(data), arena=arena),
+            statement(DECRYPT, AESGCM=AESGCM, key=KEY, box=nonce + AESGCM(KEY).encrypt(nonce, data, b"")),
+        )
+
+
+@contextmanager
+def hkdf(at_rest: str = "open") -> Pair:
+    """32 bytes with salt and info, into a SecureBytes, against cryptography's HKDF into bytes."""
+    with Arena(at_rest=at_rest) as arena:
+        secret = SecureBytes.copy_of(KEY, arena=arena)
+        yield (
+            statement("hkdf(secret, 32, salt=b's' * 16, info=b'info', arena=arena)", hkdf=kdf.hkdf, **locals()),
+            statement("HKDF(sha, 32, b's' * 16, b'info').derive(key)", HKDF=HKDF, sha=SHA256(), key=KEY),
+        )
+
+
+@contextmanager
+def sealed_open_and_close() -> Pair:
+    """A SealedBytes opened and wiped again, against a decryption into bytes."""
+    with Arena(at_rest="open") as arena:
+        sealed = SealedBytes.copy_of(KEY)
+        nonce = os.urandom(12)
+        yield (
+            statement("sealed.open(arena=arena).wipe()", sealed=sealed, arena=arena),
+            statement(DECRYPT, AESGCM=AESGCM, key=KEY, box=nonce + AESGCM(KEY).encrypt(nonce, KEY, b"")),
+        )
+
+
+def many_sealed() -> Outcome:
+    """As many SealedBytes alive at once; the locked memory that they need, in bytes."""
+    with Arena(at_rest="open") as arena:
+        SealedBytes.copy_of(KEY).open(arena=arena).wipe()
+        before = arena.statistics().process_locked
+        start = time.perf_counter()
+        alive = [SealedBytes.copy_of(number.to_bytes(32, "big")) for number in range(MANY)]
+        seconds = time.perf_counter() - start
+        for number in range(0, MANY, MANY // 1000):
+            with alive[number].open(arena=arena) as secret:
+                assert secret == number.to_bytes(32, "big")
+        locked = arena.statistics().process_locked - before
+    return Outcome(locked, f"{len(alive):,} alive, made in {seconds:.1f} s; bytes locked for them")
+
+
+MEASURES: list[Measure] = [
+    Ratio("AES-256-GCM encrypt 64 B, open", lambda: encrypt("AES-256-GCM", 64), 1.6),
+    Ratio("AES-256-GCM encrypt 64 B, key closed", lambda: encrypt("AES-256-GCM", 64, "closed"), 4.0),
+    Ratio("AES-256-GCM decrypt 64 B, open", lambda: decrypt("AES-256-GCM", 64), None),
+    Ratio("AES-256-GCM decrypt 64 B, key and output closed", lambda: decrypt("AES-256-GCM", 64, "closed"), None),
+    Ratio("AES-256-GCM encrypt 64 KiB, open", lambda: encrypt("AES-256-GCM", 64 * KIB), 1.15),
+    Ratio("AES-256-GCM encrypt 64 KiB, key closed", lambda: encrypt("AES-256-GCM", 64 * KIB, "closed"), 3.2),
+    Ratio("AES-256-GCM decrypt 64 KiB, open, fresh SecureBytes", lambda: decrypt("AES-256-GCM", 64 * KIB), 1.15),
+    Ratio("AES-256-GCM decrypt 64 KiB, closed", lambda: decrypt("AES-256-GCM", 64 * KIB, "closed"), None),
+    Ratio("AES-256-GCM encrypt 1 MiB, open", lambda: encrypt("AES-256-GCM", MIB), 1.10),
+    Ratio("AES-256-GCM encrypt 1 MiB, key closed", lambda: encrypt("AES-256-GCM", MIB, "closed"), None),
+    Ratio("AES-256-GCM decrypt 1 MiB, open, fresh SecureBytes", lambda: decrypt("AES-256-GCM", MIB), 1.10),
+    Ratio("AES-256-GCM decrypt 1 MiB, closed", lambda: decrypt("AES-256-GCM", MIB, "closed"), None),
+    Ratio("KC-XAES-256-GCM encrypt 64 B, open / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64), 4.0),
+    Ratio("KC-XAES-256-GCM encrypt 64 B, closed / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64, "closed"), 8.0),
+    Ratio("KC-XAES-256-GCM decrypt 64 B, open / AES-256-GCM", lambda: decrypt("KC-XAES-256-GCM", 64), None),
+    Ratio("HKDF 32 B, open / cryptography's", hkdf, 2.0),
+    Ratio("HKDF 32 B, closed / cryptography's", lambda: hkdf("closed"), None),
+    Ratio("SealedBytes open+close, open / decryption into bytes", sealed_open_and_close, None),
+    Count("bytes locked for 1,000,000 SealedBytes", many_sealed, 0),
+]
