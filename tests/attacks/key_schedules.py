@@ -56,11 +56,13 @@ def hmac_pads(key: bytes, block: int = 64) -> tuple[bytes, bytes]:
 
 
 def every_form_of(key: bytes) -> tuple[Needle, ...]:
-    """The forms that the scanner knows, and of a 32-byte key its HMAC pads and AES-256 and AES-128 round keys."""
+    """The forms that the scanner knows, and of a 16- or 32-byte key its HMAC pads and AES round keys."""
     forms = forms_of(key)
-    if len(key) != 32:
+    if len(key) not in {16, 32}:
         return forms
     inner, outer = hmac_pads(key)
     pads = (needle("HMAC inner pad", inner), needle("HMAC outer pad", outer))
-    rounds = [*aes_round_keys(key)[2:], *aes_round_keys(key[:16])[1:]]
+    rounds = aes_round_keys(key[:16])[1:]
+    if len(key) == 32:
+        rounds += aes_round_keys(key)[2:]
     return (*forms, *pads, *(needle("AES round key", one) for one in rounds))
