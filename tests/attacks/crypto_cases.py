@@ -128,7 +128,9 @@ cipher = AESGCM(bytes(32)); out = bytearray(32)
 try: cipher.decrypt_into(bytes(12), spoiled(cipher.encrypt(bytes(12), watched, None)), None, out)
 except InvalidTag: pass
 """,
-    "HMAC, nothing cleared": "HMAC(memoryview(watched), SHA256()).finalize()",
+    "HKDF, result": """
+made = HKDF(SHA256(), 32, None, b"").derive(os.urandom(32)); watched = SecureBytes.take(bytearray(made)); del made
+""",
     "AES-KW unwrap": "opened = aes_key_unwrap(bytes(32), aes_key_wrap(bytes(32), memoryview(watched)))",
     "Ed25519, object kept": "signer = Ed25519PrivateKey.from_private_bytes(memoryview(watched))",
     "X25519, object kept": "private = X25519PrivateKey.from_private_bytes(memoryview(watched))",
@@ -141,8 +143,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.keywrap import aes_key_unwrap, aes_key_wrap
 watched = SecureBytes.random(32)
 """
