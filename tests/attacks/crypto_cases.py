@@ -108,10 +108,12 @@ for _name in ("AES-KW", "AES-KWP"):
             _start + "watched = key; opened = wrap.unwrap(kek, wrap.wrap(kek, key, algorithm=name), algorithm=name)"
         ),
         f"{_name} unwrap fails, kek": (
-            _start + "watched = kek; fails(wrap.unwrap, kek, spoiled(wrap.wrap(kek, key, algorithm=name)), algorithm=name)"
+            _start
+            + "watched = kek; box = wrap.wrap(kek, key, algorithm=name)\nfails(wrap.unwrap, kek, spoiled(box), algorithm=name)"
         ),
         f"{_name} unwrap fails, key": (
-            _start + "watched = key; fails(wrap.unwrap, kek, spoiled(wrap.wrap(kek, key, algorithm=name)), algorithm=name)"
+            _start
+            + "watched = key; box = wrap.wrap(kek, key, algorithm=name)\nfails(wrap.unwrap, kek, spoiled(box), algorithm=name)"
         ),
     }
 
