@@ -98,6 +98,7 @@ watched = sealed.open()
 }
 for _name in ("AES-KW", "AES-KWP"):
     _start = f"kek = SecureBytes.random(32); key = SecureBytes.random(32); name = '{_name}'\n"
+    _refused = "box = spoiled(wrap.wrap(kek, key, algorithm=name)); fails(wrap.unwrap, kek, box, algorithm=name)"
     CASES |= {
         f"{_name} wrap, kek": _start + "watched = kek; wrap.wrap(kek, key, algorithm=name)",
         f"{_name} wrap, key": _start + "watched = key; wrap.wrap(kek, key, algorithm=name)",
@@ -107,14 +108,8 @@ for _name in ("AES-KW", "AES-KWP"):
         f"{_name} unwrap, key": (
             _start + "watched = key; opened = wrap.unwrap(kek, wrap.wrap(kek, key, algorithm=name), algorithm=name)"
         ),
-        f"{_name} unwrap fails, kek": (
-            _start
-            + "watched = kek; box = wrap.wrap(kek, key, algorithm=name)\nfails(wrap.unwrap, kek, spoiled(box), algorithm=name)"
-        ),
-        f"{_name} unwrap fails, key": (
-            _start
-            + "watched = key; box = wrap.wrap(kek, key, algorithm=name)\nfails(wrap.unwrap, kek, spoiled(box), algorithm=name)"
-        ),
+        f"{_name} unwrap fails, kek": (_start + f"watched = kek; {_refused}"),
+        f"{_name} unwrap fails, key": (_start + f"watched = key; {_refused}"),
     }
 
 # The same work as people do it today: the watched value is found in ordinary memory, by the same scan.
