@@ -23,7 +23,17 @@ if TYPE_CHECKING:
 
     from securemem.secure_bytes import SecureBytes
 
-__all__ = ["ALGORITHMS", "Algorithm", "AlgorithmName", "algorithm_named", "open_into", "seal", "seal_into"]
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "AlgorithmName",
+    "algorithm_named",
+    "check_key",
+    "open_into",
+    "plaintext_size",
+    "seal",
+    "seal_into",
+]
 
 AlgorithmName = Literal[
     "KC-XAES-256-GCM", "XAES-256-GCM", "AES-256-GCM", "AES-128-GCM", "AES-256-GCM-SIV", "ChaCha20-Poly1305"

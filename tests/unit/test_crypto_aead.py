@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import mmap
 import os
 import pickle
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
+import securemem
 from securemem import (
     Arena,
     DecryptionError,
@@ -255,3 +260,19 @@ def test_hazmat_takes_the_callers_nonce(algorithm):
     with pytest.raises(DecryptionError) as caught:
         hazmat.decrypt(algorithm, key, nonce, bytes(len(box)))
     assert caught.value.__context__ is None
+
+
+def test_nobody_imports_hazmat_by_accident():
+    """No module of securemem imports it, and it is not there until it is imported by name."""
+    package = Path(securemem.__file__).parent
+    for source in package.rglob("*.py"):
+        imported = {
+            name
+            for node in ast.walk(ast.parse(source.read_text()))
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("securemem")
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+        }
+        assert "securemem.crypto.hazmat" not in imported, source
+    program = "import securemem, sys; from securemem.crypto import aead, kdf, wrap; securemem.SealedBytes; "
+    program += "sys.exit('securemem.crypto.hazmat' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
