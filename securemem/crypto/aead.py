@@ -18,7 +18,7 @@ from securemem.crypto.ciphers import (
     seal,
     seal_into,
 )
-from securemem.crypto.workspace import bytes_view, copy_result, writable_view
+from securemem.crypto.workspace import bytes_view, writable_view
 from securemem.exceptions import KeyExhaustedError, SizeError
 from securemem.secure_bytes import SecureBytes
 
@@ -132,7 +132,8 @@ class Key:
         nonce, sealed, size = self._parts(ciphertext)
         if size == 0:
             raise SizeError("the plaintext is empty and no SecureBytes: use decrypt_into() with an empty buffer")
-        plaintext, view = copy_result(size, arena)
+        plaintext = SecureBytes.zeros(size, arena=arena)
+        view = memoryview(plaintext.reveal(writable=True))
         open_into(self._algorithm, self._secret, nonce, sealed, aad, view)
         return plaintext
 

@@ -61,6 +61,8 @@ def _listed(sizes: Container[int]) -> str:
 def bytes_view(buffer: Buffer, what: str) -> memoryview:
     """A contiguous buffer, byte for byte."""
     view = memoryview(buffer)
+    if type(buffer) is bytes:
+        return view
     if not view.c_contiguous:
         raise TypeError(f"{what} must be contiguous: copy it into bytes first")
     return view.cast("B")

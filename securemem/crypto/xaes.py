@@ -27,7 +27,7 @@ __all__ = ["KCXAES256GCM", "XAES256GCM"]
 # The scratch, as core/blocks.h has it, then subkey and commitment. The cipher asks for room of 15 bytes more than it
 # writes: at first that is where later blocks go.
 _INPUTS, _OUTPUTS, _END = 32, 96, 96 + 64 + 15
-_FIRST = slice(0, 32 + 15)
+_FIRST, _SECOND, _REST = slice(0, 32 + 15), slice(_INPUTS, _OUTPUTS), slice(_OUTPUTS, _END)
 _SUBKEY = slice(_OUTPUTS, _OUTPUTS + 32)
 _COMMITMENT = _OUTPUTS + 32
 _STATE = bytes(16) + b"XCMT"  # before the first half of the nonce
@@ -35,10 +35,11 @@ _ECB = ECB()  # noqa: S305 - single blocks, as CMAC is made of
 
 
 class _Blocks(Cipher[ECB]):
-    """AES-256, block by block; Cipher's checks of mode against cipher are left out, which take longer than the AES."""
+    """AES-256, block by block. Checks of sizes and modes, known here to be right, would take longer than the AES."""
 
     def __init__(self, key: memoryview) -> None:
-        self.algorithm = AES256(key)
+        self.algorithm = algorithm = AES256.__new__(AES256)
+        algorithm.key = key
         self.mode = _ECB
 
 
@@ -49,7 +50,7 @@ def _derive(key: memoryview, nonce: bytes) -> tuple[memoryview, Any]:
     encryptor = _Blocks(key).encryptor()
     encryptor.update_into(_STATE + nonce[:12], view[_FIRST])
     xaes_inputs(address, nonce)
-    encryptor.update_into(view[_INPUTS:_OUTPUTS], view[_OUTPUTS:])
+    encryptor.update_into(view[_SECOND], view[_REST])
     return view, address
 
 
