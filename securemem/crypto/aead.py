@@ -148,4 +148,5 @@ class Key:
     def _parts(self, ciphertext: Buffer) -> tuple[bytes, memoryview, int]:
         whole = bytes_view(ciphertext, "ciphertext")
         end = self._algorithm.nonce_size
-        return bytes(whole[:end]), whole[end:], plaintext_size(self._algorithm, whole.nbytes - end)
+        nonce = ciphertext[:end] if type(ciphertext) is bytes else bytes(whole[:end])
+        return nonce, whole[end:], plaintext_size(self._algorithm, whole.nbytes - end)

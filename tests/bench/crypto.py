@@ -41,6 +41,19 @@ def encrypt(algorithm: AlgorithmName, size: int, at_rest: str = "open") -> Pair:
 
 
 @contextmanager
+def encrypt_into_secret(size: int) -> Pair:
+    """Bytes into a ciphertext in a new SecureBytes, as where it is encrypted once more, or is a key's."""
+    data = os.urandom(size)
+    with Arena(at_rest="open") as arena:
+        key = Key(SecureBytes.copy_of(KEY, arena=arena), "AES-256-GCM")
+        names = {"key": key, "data": data, "zeros": SecureBytes.zeros, "arena": arena, "size": size + key.overhead}
+        yield (
+            statement("box = zeros(size, arena=arena); key.encrypt_into(data, box)", **names),
+            statement(ENCRYPT, urandom=os.urandom, AESGCM=AESGCM, key=KEY, data=data),
+        )
+
+
+@contextmanager
 def decrypt(algorithm: AlgorithmName, size: int, at_rest: str = "open") -> Pair:
     """A ciphertext into a new SecureBytes, beside the key in the arena, against one into new bytes."""
     data = os.urandom(size)
@@ -98,6 +111,7 @@ MEASURES: list[Measure] = [
     Ratio("AES-256-GCM decrypt 64 B, key and output closed", lambda: decrypt("AES-256-GCM", 64, "closed"), None),
     Ratio("AES-256-GCM encrypt 64 KiB, open", lambda: encrypt("AES-256-GCM", 64 * KIB), 1.15),
     Ratio("AES-256-GCM encrypt 64 KiB, key closed", lambda: encrypt("AES-256-GCM", 64 * KIB, "closed"), 3.2),
+    Ratio("AES-256-GCM encrypt 64 KiB, open, into a fresh SecureBytes", lambda: encrypt_into_secret(64 * KIB), None),
     Ratio("AES-256-GCM decrypt 64 KiB, open, fresh SecureBytes", lambda: decrypt("AES-256-GCM", 64 * KIB), 1.15),
     Ratio("AES-256-GCM decrypt 64 KiB, closed", lambda: decrypt("AES-256-GCM", 64 * KIB, "closed"), None),
     Ratio("AES-256-GCM encrypt 1 MiB, open", lambda: encrypt("AES-256-GCM", MIB), 1.10),
