@@ -76,7 +76,7 @@ class SealedBytes:
     _box: bytes | None
     _key: _ProcessKey
 
-    def __new__(cls) -> NoReturn:
+    def __new__(cls) -> Self:
         """Refuse: there is no secret yet."""
         raise TypeError("make one with SealedBytes.take(), copy_of() or seal()")
 
