@@ -23,6 +23,8 @@ from securemem.exceptions import KeyExhaustedError, SizeError
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from typing_extensions import Buffer
 
     from securemem.arenas import Arena
@@ -91,7 +93,7 @@ class Key:
         """Name the algorithm, and nothing of the key."""
         return f"<Key: {self._algorithm.name}, {self.messages} messages>"
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied."""
         raise TypeError("a Key cannot be pickled or copied: its messages would be counted twice")
 

@@ -11,9 +11,10 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from securemem.arenas import Arena
+from securemem.binding import wipe
 from securemem.crypto.ciphers import algorithm_named, open_into, seal
 from securemem.crypto.workspace import bytes_view, check_secret, copy_result
-from securemem.exceptions import ForkedError, SizeError, WipedError
+from securemem.exceptions import ForkedError, SizeError, SourceError, WipedError
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
@@ -107,12 +108,18 @@ class SealedBytes:
 
     @classmethod
     def take(cls, source: Buffer) -> Self:
-        """Seal the bytes of a writable, contiguous buffer, which is wiped.
+        """Seal the bytes of a writable, contiguous buffer, which is wiped once they are sealed.
 
-        Raises SourceError when it cannot be written to, SizeError when it is empty.
+        Raises SourceError when it is in pieces or cannot be written to, SizeError when it is empty.
         """
-        with SecureBytes.take(source) as secret:
-            return cls._sealed(secret)
+        view = memoryview(source)
+        if view.readonly or not view.c_contiguous:
+            raise SourceError(
+                "the buffer must be contiguous and writable, as take() wipes it: use copy_of() for a read-only one"
+            )
+        self = cls.copy_of(view)
+        wipe(view)
+        return self
 
     def open(self, *, arena: Arena | None = None) -> SecureBytes:
         """A SecureBytes with the secret, in the given arena or the default one; wipe it, or use it in a with statement.

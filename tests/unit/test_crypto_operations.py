@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import subprocess
+import sys
 import threading
 import time
 
@@ -248,3 +250,11 @@ def test_both_sides_agree():
     mine, theirs = agreement.x25519_generate(), agreement.x25519_generate()
     first = agreement.x25519_exchange(mine, agreement.x25519_public_key(theirs))
     assert first == agreement.x25519_exchange(theirs, agreement.x25519_public_key(mine))
+
+
+def test_argon2_without_its_package_says_what_to_install():
+    """The extra is optional: the ImportError names it."""
+    program = "import sys; sys.modules['_argon2_cffi_bindings'] = None; import securemem.crypto.argon2"
+    done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "pip install 'securemem[argon2]'" in done.stderr

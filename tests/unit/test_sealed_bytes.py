@@ -47,8 +47,9 @@ def test_sources():
     assert source == bytes(6)
     secret = SecureBytes.copy_of(b"secret")
     assert SealedBytes.seal(secret).open() == secret
-    with pytest.raises(SourceError):
-        SealedBytes.take(b"secret")
+    for wrong in (b"secret", memoryview(bytearray(8))[::2]):
+        with pytest.raises(SourceError, match="copy_of"):
+            SealedBytes.take(wrong)
     for maker in (SealedBytes.take, SealedBytes.copy_of):
         with pytest.raises(SizeError):
             maker(bytearray())
@@ -143,3 +144,18 @@ def test_forked_child_of_this_process():
         finally:
             os._exit(status)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_source_is_not_wiped_when_it_could_not_be_sealed():
+    """Where nothing can be locked for the key, the caller still has the secret."""
+    program = """
+import os, resource
+from securemem import LockLimitError, SealedBytes
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (0, 0))
+if os.geteuid() == 0: os.setresuid(65534, 65534, 65534)  # who has no CAP_IPC_LOCK
+source = bytearray(b"secret")
+try: SealedBytes.take(source)
+except LockLimitError: assert source == b"secret"
+else: raise SystemExit("sealed under a limit of 0")
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
