@@ -37,13 +37,13 @@ def report(measure: Measure, rounds: int, attempts: int) -> bool | None:
         except NotMeasuredError as missing:
             print(f"{'----':4}  {'':>11}  {'':16}  {measure.name}\n{'':37}not measured: {missing}", flush=True)
             return None
+        again = f"; attempt {attempt} of {attempts}" if attempt > 1 else ""
         hit = measure.hit(outcome)
         if hit:
             break
     word = "hit" if hit else "MISS"
     bound = "no target" if measure.bound is None else f"{measure.direction} {measure.bound:,.7g}"
     value = f"{outcome.value:,.0f}" if outcome.value >= 1000 else f"{outcome.value:.2f}"
-    again = f"; attempt {attempt} of {attempts}" if attempt > 1 else ""
     shown = "" if measure.bound is None else word
     print(f"{shown:4}  {value:>11}  {bound:16}  {measure.name}\n{'':37}{outcome.detail}{again}", flush=True)
     return hit
