@@ -126,6 +126,7 @@ class Locks(RuleBasedStateMachine):
             lock.unlock()
         LIBC.munlockall()
         locking.munlockall()
+        securemem.verify()  # secrets of other tests
 
 
 TestLocks = pytest.mark.skipif(not locking.lock_limit().unlimited, reason="locks the whole process")(Locks.TestCase)
