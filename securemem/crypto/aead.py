@@ -51,7 +51,7 @@ class Key:
     Raises PolicyError for an algorithm that does not exist, SizeError for a key of another size or a negative count.
     """
 
-    __slots__ = ("__weakref__", "_algorithm", "_nonce_size", "_secret", "_tickets")
+    __slots__ = ("__weakref__", "_algorithm", "_nonce_size", "_overhead", "_secret", "_tickets")
 
     def __init__(self, secret: SecureBytes, algorithm: AlgorithmName = "KC-XAES-256-GCM", *, messages: int = 0) -> None:
         """Check the key against the algorithm."""
@@ -61,6 +61,7 @@ class Key:
             raise SizeError("messages is how many the key encrypted before: 0 or more")
         self._secret = secret
         self._nonce_size = self._algorithm.nonce_size
+        self._overhead = self._nonce_size + self._algorithm.overhead
         # One for each message left; to take one is a single step for all threads.
         self._tickets = iter(range(messages, self._algorithm.most_messages))
 
@@ -87,7 +88,7 @@ class Key:
     @property
     def overhead(self) -> int:
         """How many bytes a ciphertext has more than its plaintext."""
-        return self._algorithm.nonce_size + self._algorithm.overhead
+        return self._overhead
 
     def __repr__(self) -> str:
         """Name the algorithm, and nothing of the key."""
@@ -135,7 +136,7 @@ class Key:
         if size == 0:
             raise SizeError("the plaintext is empty and no SecureBytes: use decrypt_into() with an empty buffer")
         plaintext = SecureBytes.zeros(size, arena=arena)
-        view = memoryview(plaintext.reveal(writable=True))
+        view = memoryview(plaintext.reveal(True))  # noqa: FBT003 - by name it takes longer
         open_into(self._algorithm, self._secret, nonce, sealed, aad, view)
         return plaintext
 
@@ -148,7 +149,10 @@ class Key:
         open_into(self._algorithm, self._secret, nonce, sealed, aad, writable_view(out, "out", size))
 
     def _parts(self, ciphertext: Buffer) -> tuple[bytes, memoryview, int]:
-        whole = bytes_view(ciphertext, "ciphertext")
-        end = self._algorithm.nonce_size
-        nonce = ciphertext[:end] if type(ciphertext) is bytes else bytes(whole[:end])
-        return nonce, whole[end:], plaintext_size(self._algorithm, whole.nbytes - end)
+        end = self._nonce_size
+        if type(ciphertext) is bytes:
+            whole, nonce = memoryview(ciphertext), ciphertext[:end]
+        else:
+            whole = bytes_view(ciphertext, "ciphertext")
+            nonce = bytes(whole[:end])
+        return nonce, whole[end:], plaintext_size(whole.nbytes - self._overhead)

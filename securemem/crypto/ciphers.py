@@ -47,9 +47,9 @@ _NOT_DECRYPTED = "the ciphertext could not be decrypted with this key and associ
 class _Cipher(Protocol):
     """What cryptography's AEAD objects have in common; they copy the key and are dropped after one operation."""
 
-    def encrypt(self, nonce: bytes, data: memoryview, aad: memoryview, /) -> bytes: ...
-    def encrypt_into(self, nonce: bytes, data: memoryview, aad: memoryview, out: memoryview, /) -> object: ...
-    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: memoryview, out: memoryview, /) -> object: ...
+    def encrypt(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, /) -> bytes: ...
+    def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, out: memoryview, /) -> object: ...
+    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: bytes | memoryview, out: memoryview, /) -> object: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def seal(algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad
     """Encrypt; the ciphertext and what follows it, in ordinary memory, as it is no secret."""
     view = memoryview(key)
     try:
-        return algorithm.cipher(view).encrypt(nonce, memoryview(data), memoryview(aad))
+        return algorithm.cipher(view).encrypt(nonce, memoryview(data), aad if type(aad) is bytes else memoryview(aad))
     except OverflowError:
         raise SizeError(_TOO_LONG) from None
     finally:
@@ -109,7 +109,7 @@ def seal_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
     """Encrypt into a buffer of exactly the size of data and the overhead."""
     view = memoryview(key)
     try:
-        algorithm.cipher(view).encrypt_into(nonce, data, memoryview(aad), out)
+        algorithm.cipher(view).encrypt_into(nonce, data, aad if type(aad) is bytes else memoryview(aad), out)
     except OverflowError:
         raise SizeError(_TOO_LONG) from None
     finally:
@@ -124,7 +124,7 @@ def open_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
     view = memoryview(key)
     authentic = False
     try:
-        algorithm.cipher(view).decrypt_into(nonce, sealed, memoryview(aad), out)
+        algorithm.cipher(view).decrypt_into(nonce, sealed, aad if type(aad) is bytes else memoryview(aad), out)
         authentic = True
     except InvalidTag:
         pass  # raised below, where no context is chained
@@ -139,9 +139,8 @@ def open_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
         raise DecryptionError(_NOT_DECRYPTED)
 
 
-def plaintext_size(algorithm: Algorithm, sealed: int) -> int:
-    """The size of the plaintext in a ciphertext of that size; DecryptionError where it is too short for any."""
-    size = sealed - algorithm.overhead
+def plaintext_size(size: int) -> int:
+    """A ciphertext's size less its overhead; DecryptionError where it is too short for any plaintext."""
     if size < 0:
         raise DecryptionError(_NOT_DECRYPTED)
     return size

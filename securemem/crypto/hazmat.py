@@ -67,7 +67,7 @@ def decrypt(  # noqa: PLR0913 - what an AEAD takes
     """The plaintext, one byte or more, of what encrypt() gave; DecryptionError when it is not authentic."""
     chosen, plain = _checked(algorithm, key, nonce)
     sealed = bytes_view(ciphertext, "ciphertext")
-    plaintext, view = copy_result(plaintext_size(chosen, sealed.nbytes), arena)
+    plaintext, view = copy_result(plaintext_size(sealed.nbytes - chosen.overhead), arena)
     open_into(chosen, key, plain, sealed, aad, view)
     return plaintext
 
@@ -78,5 +78,5 @@ def decrypt_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
     """The same into a writable buffer of exactly the plaintext's size, which is wiped when it is not authentic."""
     chosen, plain = _checked(algorithm, key, nonce)
     sealed = bytes_view(ciphertext, "ciphertext")
-    target = writable_view(out, "out", plaintext_size(chosen, sealed.nbytes))
+    target = writable_view(out, "out", plaintext_size(sealed.nbytes - chosen.overhead))
     open_into(chosen, key, plain, sealed, aad, target)

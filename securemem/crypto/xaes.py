@@ -66,7 +66,7 @@ class XAES256GCM:
     def __init__(self, key: memoryview) -> None:
         self._key = key
 
-    def encrypt(self, nonce: bytes, data: memoryview, aad: memoryview) -> bytes:
+    def encrypt(self, nonce: bytes, data: memoryview, aad: bytes | memoryview) -> bytes:
         """Ciphertext, 16-byte tag and commitment."""
         derived, address = _derive(self._key, nonce)
         try:
@@ -75,7 +75,7 @@ class XAES256GCM:
         finally:
             wipe_in_place(address, _END)
 
-    def encrypt_into(self, nonce: bytes, data: memoryview, aad: memoryview, out: memoryview) -> None:
+    def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, out: memoryview) -> None:
         """The same, into a buffer of exactly that size."""
         derived, address = _derive(self._key, nonce)
         end = len(out) - self.commitment
@@ -85,7 +85,7 @@ class XAES256GCM:
         finally:
             wipe_in_place(address, _END)
 
-    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: memoryview, out: memoryview) -> None:
+    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: bytes | memoryview, out: memoryview) -> None:
         """The plaintext, into a buffer of exactly its size; cryptography's InvalidTag if it is not authentic.
 
         The commitment is checked first, before anything is decrypted.
