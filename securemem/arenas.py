@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -11,7 +13,7 @@ from securemem.exceptions import PolicyError
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Self, SupportsIndex
 
     from securemem._types import ArenaHandle
 
@@ -70,8 +72,8 @@ def _lockable() -> int:
     return max(0, limit - binding.locked_by_process())
 
 
-def _size(size: int) -> int:
-    return max(0, int(size))  # the core refuses 0
+def _size(size: SupportsIndex) -> int:
+    return max(0, min(operator.index(size), sys.maxsize))  # the core refuses 0; of the largest none fits
 
 
 def _policy(at_rest: str, lock: str, backend: str, max_bytes: int | None) -> tuple[int, int, int, int]:
@@ -135,10 +137,10 @@ class Arena(ArenaHandle):
         """What this arena holds now. Raises ForkedError in a forked child."""
         return _statistics(self)
 
-    def fits(self, size: int) -> int:
+    def fits(self, size: SupportsIndex) -> int:
         """How many more secrets of `size` bytes can be made now, before RLIMIT_MEMLOCK or max_bytes is reached.
 
-        Raises SizeError for a size below 1, ForkedError in a forked child.
+        Raises SizeError for a size below 1, TypeError for what is no integer, ForkedError in a forked child.
         """
         return binding.fits(self, _size(size), _lockable())
 
@@ -172,10 +174,11 @@ def statistics() -> Statistics:
     return _statistics(None)
 
 
-def fits(size: int) -> int:
+def fits(size: SupportsIndex) -> int:
     """How many more secrets of `size` bytes the default arena can hold now, before a limit is reached.
 
-    It makes the default arena, so that configure() comes too late after it. Raises SizeError for a size below 1.
+    It makes the default arena, so that configure() comes too late after it. Raises SizeError for a size below 1,
+    TypeError for what is no integer.
     """
     return binding.fits(None, _size(size), _lockable())
 

@@ -68,6 +68,8 @@ static size_t idle_bytes(const sm_arena *arena, int kept_class) {
 enum sm_status sm_arena_fits(sm_arena *arena, size_t *out, size_t length, size_t lockable) {
     if (length == 0) return SM_BAD_SIZE;
     size_t page = sm_os_page_size();
+    *out = 0;
+    if (length > (size_t)PTRDIFF_MAX - page) return SM_OK; /* nor could it be rounded up */
     bool small = length <= SM_SLAB_MAX;
     int size_class = small ? sm_arena_class_of(length) : -1;
     size_t each = small ? page : (length - 1) / page * page + page;

@@ -148,6 +148,24 @@ def test_fits_counts_down():
                 arena.fits(size)
 
 
+@pytest.mark.parametrize("size", [2**62, 2**63 - 1, 2**64 - 1, 2**64, 2**100])
+def test_nothing_that_large_fits(size):
+    """Of sizes past what can be mapped none fits, however the arithmetic of pages would wrap."""
+    with Arena(max_bytes=1 << 20) as arena:
+        assert arena.fits(4096) > 0
+        assert arena.fits(size) == 0
+    assert securemem.fits(size) == 0
+
+
+@pytest.mark.parametrize("size", [3.7, "12", None, b"1"])
+def test_fits_takes_integers(size):
+    """What is no integer is a TypeError, not rounded or parsed."""
+    with Arena() as arena, pytest.raises(TypeError):
+        arena.fits(size)
+    with pytest.raises(TypeError):
+        securemem.fits(size)
+
+
 def test_closed_arena_refuses():
     """A closed arena has wiped its secrets and makes no new ones."""
     arena = Arena()
