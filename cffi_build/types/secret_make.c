@@ -137,7 +137,9 @@ PyObject *secret_take(PyObject *type, PyObject *const *args, Py_ssize_t count, P
     if (!parse(&source, &arena, args, count, names, "source")) return NULL;
     if (!secret_get_source(source, &view, true)) return NULL;
     Secret *self = from_view(arena, &view);
-    if (self != NULL) sm_wipe(view.buf, (size_t)view.len);
+    /* A secret as the source must not live on as zeros: it is doomed by this very view, and wiped with the last one. */
+    if (self != NULL && Py_TYPE(source) == Secret_Type) (void)sm_secret_wipe(((Secret *)source)->slot);
+    else if (self != NULL) sm_wipe(view.buf, (size_t)view.len);
     PyBuffer_Release(&view);
     return (PyObject *)self;
 }

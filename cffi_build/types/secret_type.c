@@ -211,7 +211,8 @@ static PyMethodDef methods[] = {
     {"random", (PyCFunction)(void (*)(void))secret_random, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
      "random($type, size, *, arena=None)\n--\n\nsize bytes that getrandom(2) writes straight into the locked memory."},
     {"take", (PyCFunction)(void (*)(void))secret_take, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "take($type, source, *, arena=None)\n--\n\nThe bytes of a writable, contiguous buffer, which is wiped."},
+     "take($type, source, *, arena=None)\n--\n\nThe bytes of a writable, contiguous buffer, which is wiped.\n\n"
+     "A SecureBytes as the source raises WipedError from then on."},
     {"copy_of", (PyCFunction)(void (*)(void))secret_copy_of, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
      "copy_of($type, source, *, arena=None)\n--\n\nThe bytes of a contiguous buffer, which is left as it is."},
     {"reveal", (PyCFunction)(void (*)(void))reveal, METH_FASTCALL | METH_KEYWORDS,

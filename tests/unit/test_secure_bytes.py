@@ -75,6 +75,30 @@ def test_take_wipes_its_source(arena, size):
     assert source == bytes(size)
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_take_from_a_secret_wipes_it(arena, size):
+    """A secret that another one took its bytes from raises; it is no live secret of zeros."""
+    source = SecureBytes.copy_of(pattern(size), arena=arena)
+    secret = SecureBytes.take(source, arena=arena)
+    assert content(secret) == pattern(size)
+    assert source.wiped
+    with pytest.raises(securemem.WipedError):
+        memoryview(source)
+    source.wipe()
+
+
+def test_take_from_a_viewed_secret_dooms_it(arena):
+    """A view that is open while its secret is taken keeps its bytes, and the last release wipes."""
+    source = SecureBytes.copy_of(b"seen", arena=arena)
+    with memoryview(source) as view:
+        secret = SecureBytes.take(source, arena=arena)
+        assert bytes(view) == b"seen"
+        assert source.wiped
+    assert content(secret) == b"seen"
+    assert arena.statistics().live_secrets == 1
+    assert arena.statistics().open_windows == 0
+
+
 def test_take_from_other_buffers(arena):
     """Any writable contiguous buffer is a source: array, mmap, a part of a bytearray."""
     numbers = array.array("I", [1, 2, 3])
