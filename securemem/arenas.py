@@ -123,7 +123,7 @@ class Arena(ArenaHandle):
 
     def __repr__(self) -> str:
         """Name the policies."""
-        return f"Arena({self._policies})"
+        return f"Arena({getattr(self, '_policies', 'never initialised')})"  # a traceback's locals may show it so
 
     def close(self) -> int:
         """Wipe every secret of the arena and refuse new ones; may be called again.

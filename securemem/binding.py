@@ -196,12 +196,17 @@ LOCK: dict[str, int] = {"require": _lib.SM_LOCK_REQUIRE, "warn": _lib.SM_LOCK_WA
 BACKEND: dict[str, int] = {"mlock": _lib.SM_BACKEND_MLOCK, "memfd_secret": _lib.SM_BACKEND_MEMFD_SECRET}
 
 
+# The compiled type's own: a subclass may have an attribute of that name, and a pointer is made of this.
+_address_of = _types.ArenaHandle._address.__get__  # noqa: SLF001 - the handle's private face is for this module
+
+
 def _pointer(handle: ArenaHandle | None) -> Any:
     if handle is None:
         return _ffi.NULL
-    if handle._address == 0:  # noqa: SLF001 - the handle's private face is for this module
+    address = _address_of(handle)
+    if address == 0:
         raise TypeError("this Arena was never initialised: call Arena.__init__")
-    return _ffi.cast("sm_arena *", handle._address)  # noqa: SLF001 - the same
+    return _ffi.cast("sm_arena *", address)
 
 
 def configure(at_rest: int, lock: int, backend: int, max_bytes: int) -> None:

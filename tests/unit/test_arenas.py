@@ -53,6 +53,7 @@ def test_repr_names_the_policies():
 def test_uninitialised_arena():
     """An arena whose __init__ never ran is refused, not dereferenced."""
     arena = Arena.__new__(Arena)
+    assert "never initialised" in repr(arena)
     with pytest.raises(TypeError, match="initialised"):
         SecureBytes.zeros(1, arena=arena)
     with pytest.raises(TypeError, match="initialised"):
@@ -61,6 +62,20 @@ def test_uninitialised_arena():
     with pytest.raises(RuntimeError):
         arena.__init__()
     assert len(SecureBytes.zeros(1, arena=arena)) == 1
+
+
+def test_a_subclass_cannot_redirect_the_core():
+    """A subclass's attribute that is named like the handle's address is no pointer to the core."""
+
+    class Odd(Arena):
+        _address = 4096
+
+    with Odd() as arena:
+        SecureBytes.zeros(8, arena=arena)
+        assert arena.statistics().live_secrets == 0
+        assert arena.fits(8) > 0
+    with pytest.raises(securemem.ArenaClosedError):
+        SecureBytes.zeros(8, arena=arena)
 
 
 @pytest.mark.parametrize("at_rest", ["closed", "open"])
