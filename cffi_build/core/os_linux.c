@@ -1,7 +1,7 @@
 /* os_linux.c: the verbs of os.h on Linux, and the only file that makes system
  * calls.  Each verb is one call, its result checked, its failure noted.
  *
- * Sources: mmap(2), mprotect(2), mlock(2), madvise(2), memfd_secret(2),
+ * Sources: mmap(2), mremap(2), mprotect(2), mlock(2), madvise(2), memfd_secret(2),
  * getrandom(2), prctl(2), process_vm_readv(2), and proc(5) for
  * vm.max_map_count.
  */
@@ -142,9 +142,16 @@ int sm_os_secret_file(int *out, size_t length) {
     return 0;
 }
 
+/* Mapped elsewhere and then moved: mmap with MAP_FIXED that is refused for want
+ * of a limit leaves a hole, which another thread's mapping could fill before the
+ * region around it is unmapped. */
 int sm_os_map_secret(void *address, size_t length, int file, size_t offset) {
-    void *got = mmap(address, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, (off_t)offset);
-    return got == MAP_FAILED ? sm_failure_set("mmap", errno, length) : 0;
+    void *got = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, (off_t)offset);
+    if (got == MAP_FAILED) return sm_failure_set("mmap", errno, length);
+    if (mremap(got, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address) return 0;
+    int error = sm_failure_set("mremap", errno, length);
+    munmap(got, length);
+    return error;
 }
 
 int sm_os_close(int file) {

@@ -123,3 +123,36 @@ def test_a_large_secret_comes_from_the_cache(calls):
     assert not calls("large_open()", warm_up="large_open(); large_open()")
     assert calls("large_closed()", warm_up="large_closed(); large_closed()") == {"mprotect": 4}
     assert calls("large_open()")["mmap"] == 1  # the control: the first of its size is mapped
+
+
+AT_THE_LIMIT = """
+import os, resource
+from securemem import Arena, BackendUnavailableError, LockLimitError, SecureBytes
+
+resource.setrlimit(resource.RLIMIT_MEMLOCK, (16384, 16384))
+if os.geteuid() == 0:
+    os.setresuid(65534, 65534, 65534)
+arena, kept = Arena(backend="memfd_secret"), []
+try:
+    while True:
+        kept.append(SecureBytes.random(4000, arena=arena))
+except LockLimitError:
+    print(len(kept))
+except BackendUnavailableError:
+    print("none")
+"""
+
+
+def test_a_refused_mapping_leaves_no_hole(tmp_path):
+    """Secret memory refused at the limit is never refused in place, where mmap would have unmapped what was there."""
+    log = tmp_path / "strace.log"
+    command = ["strace", "-qq", "-f", "-o", str(log), "-e", "trace=mmap,mremap", sys.executable, "-c", AT_THE_LIMIT]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    if done.stdout == "none\n":
+        pytest.skip("the kernel has no memfd_secret")
+    assert int(done.stdout) > 0
+    calls = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    refused = [line for line in calls if " = -1 EAGAIN" in line]
+    assert any("MAP_SHARED" in line for line in refused)  # the limit was met
+    assert not any("MAP_FIXED" in line or "MREMAP_FIXED" in line for line in refused)
+    assert any("MREMAP_FIXED" in line and " = 0x" in line for line in calls)  # what was allowed is in its place
