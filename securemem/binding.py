@@ -140,7 +140,7 @@ def raise_status(status: int) -> NoReturn:
     if status in _MESSAGES:
         kind, message = _MESSAGES[status]
         raise kind(message)
-    failure = _lib.sm_failure_get()
+    failure = _ffi.new("struct sm_failure *", _lib.sm_failure_get()[0])  # a copy: what is asked below may fail too
     call = _ffi.string(failure.call).decode() if failure.call != _ffi.NULL else "a system call"
     if status == _lib.SM_LOCK_LIMIT:
         limit, used = lock_limit(), locked_by_process()

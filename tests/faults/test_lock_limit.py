@@ -196,3 +196,23 @@ def test_max_bytes_is_an_error_of_its_own(size):
         assert foretold > 0
         assert arena.statistics().page_bytes <= bound
         assert all(one == b"\x5a" * size for one in kept)
+
+
+def test_the_figures_are_of_the_request_where_the_trial_fails_too():
+    """Finding out whether the limit binds takes address space; without any, the error still tells what was wanted."""
+    found = child(
+        """
+        import resource
+        kept, error = fill(None, size)
+        used = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmSize:")) << 10
+        room = used + (1 << 20)  # for a page, not for a trial mapping of the whole limit
+        resource.setrlimit(resource.RLIMIT_AS, (room, room))
+        try:
+            SecureBytes.zeros(4000)
+        except LockLimitError as error:
+            print(json.dumps([error.limit, error.wanted]))
+        """,
+        8 * MEBIBYTE,
+        4000,
+    )
+    assert found == [8 * MEBIBYTE, PAGE]
