@@ -294,6 +294,8 @@ def page_lock(buffer: Any, on_fault: bool) -> tuple[Any, int]:  # noqa: FBT001 -
     """Lock a buffer's pages; the export that keeps it in place, and the fork generation of the lock."""
     try:
         export = _from_buffer(buffer)
+    except exceptions.SecureMemError:  # a secret's own, which says more
+        raise
     except (BufferError, ValueError) as error:
         raise exceptions.SourceError("the buffer must be contiguous, to be locked where it lies") from error
     generation = _ffi.new(_generation)
@@ -322,6 +324,8 @@ def page_is_locked(buffer: Any) -> bool:
     out = _ffi.new("bool *")
     try:
         export = _ffi.from_buffer(buffer)
+    except exceptions.SecureMemError:  # the same
+        raise
     except (BufferError, ValueError) as error:
         raise exceptions.SourceError("the buffer must be contiguous") from error
     with export:

@@ -205,6 +205,12 @@ static PyObject *refuse_bytes(PyObject *self, PyObject *ignored) {
     return refuse("turned into bytes");
 }
 
+/* Without these int() and float() read the buffer as digits, and show it in the error where it has others. */
+static PyObject *refuse_number(PyObject *self) {
+    (void)self;
+    return refuse("turned into a number");
+}
+
 static PyMethodDef methods[] = {
     {"zeros", (PyCFunction)(void (*)(void))secret_zeros, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
      "zeros($type, size, *, arena=None)\n--\n\nsize zero bytes, to be written through reveal(writable=True) or as a buffer."},
@@ -253,6 +259,8 @@ static PyType_Slot slots[] = {
     {Py_tp_richcompare, compare},
     {Py_tp_hash, PyObject_HashNotImplemented},
     {Py_tp_repr, represent},
+    {Py_nb_int, refuse_number},
+    {Py_nb_float, refuse_number},
     {Py_mp_length, length},
     {Py_mp_subscript, secret_subscript},
     {Py_tp_methods, methods},

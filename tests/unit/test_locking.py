@@ -335,3 +335,12 @@ def test_lock_errors_pickle(error):
 def test_verify_is_exported_at_the_top():
     """securemem.verify is locking.verify."""
     assert securemem.verify is locking.verify
+
+
+@pytest.mark.parametrize("call", [locking.mlock, locking.is_locked])
+def test_a_wiped_secret_says_so(call):
+    """Locking a wiped secret is its own WipedError, not a buffer in pieces."""
+    secret = securemem.SecureBytes.zeros(8)
+    secret.wipe()
+    with pytest.raises(securemem.WipedError):
+        call(secret)

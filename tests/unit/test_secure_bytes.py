@@ -577,6 +577,17 @@ def test_text_is_redacted(arena):
     assert repr(secret) == "<SecureBytes: wiped>"
 
 
+@pytest.mark.parametrize("way", [int, float, complex, round, lambda s: int(s, 16), lambda s: f"{s:d}"])
+@pytest.mark.parametrize("digits", [b"password", b"12345678"])
+def test_no_number_and_no_bytes_in_the_error(way, digits):
+    """A secret is not read as a number, and the refusal does not show it, as int() does for other buffers."""
+    with pytest.raises((TypeError, ValueError)) as caught:
+        way(SecureBytes.copy_of(digits))
+    assert digits.decode() not in str(caught.value)
+    with pytest.raises(ValueError, match="password"):  # the control
+        int(memoryview(b"password"))
+
+
 def test_no_way_out_by_copying():
     """No hash, pickle, copy, bytes() or JSON."""
     secret = SecureBytes.copy_of(b"password")
