@@ -69,14 +69,22 @@ static void release_buffer(Reveal *self, Py_buffer *view) {
     sm_secret_close(self->secret->slot, self->writable);
 }
 
+static PyObject *refuse_second(void) {
+    PyErr_SetString(PyExc_RuntimeError, "this reveal() is entered already: call reveal() again for another view");
+    return NULL;
+}
+
 static PyObject *enter(Reveal *self, PyObject *ignored) {
     (void)ignored;
-    if (self->view != NULL || self->exports > 0) {
-        PyErr_SetString(PyExc_RuntimeError, "this reveal() is entered already: call reveal() again for another view");
-        return NULL;
+    if (self->view != NULL || self->exports > 0) return refuse_second();
+    PyObject *view = PyMemoryView_FromObject((PyObject *)self);
+    if (view == NULL) return NULL;
+    if (self->view != NULL) { /* by a finaliser, since making the view may run the collector */
+        Py_DECREF(view);
+        return refuse_second();
     }
-    self->view = PyMemoryView_FromObject((PyObject *)self);
-    return self->view == NULL ? NULL : Py_NewRef(self->view);
+    self->view = view;
+    return Py_NewRef(view);
 }
 
 static PyObject *leave(Reveal *self, PyObject *exception) {

@@ -68,6 +68,41 @@ assert counts() == (0, 0), counts()
 """)
 
 
+def test_a_reveal_entered_by_a_finaliser():
+    """A finaliser that enters the reveal() being entered, from a collection in its midst, leaves no window open."""
+    program("""
+secret = SecureBytes.copy_of(b"8 bytes.")
+reveal = secret.reveal()
+entered = 0
+
+class Garbage:
+    def __del__(self):
+        global entered
+        try:
+            reveal.__enter__()
+        except RuntimeError:
+            return
+        entered += 1
+
+gc.set_threshold(1)
+for _ in range(200):
+    garbage = Garbage()
+    garbage.itself = garbage
+    del garbage
+    try:
+        reveal.__enter__()
+    except RuntimeError:
+        pass
+    reveal.__exit__(None, None, None)
+gc.set_threshold(0)
+gc.collect()
+reveal.__exit__(None, None, None)
+assert entered > 0
+assert statistics().open_windows == 0
+secret.wipe()
+""")
+
+
 def test_weakref_callbacks():
     """A callback runs when the secret goes, and may make, use and drop others; the one that went is out of reach."""
     program("""
