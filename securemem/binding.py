@@ -117,7 +117,8 @@ _REFUSALS: dict[int, tuple[type[exceptions.SystemRefusalError], str]] = {
     _lib.SM_NO_BACKEND: (
         exceptions.BackendUnavailableError,
         "memfd_secret is not available: it needs Linux 5.14 with CONFIG_SECRETMEM, and secretmem.enable=1 on the "
-        'kernel\'s command line before 6.5; use backend="mlock"',
+        "kernel's command line before 6.5, and no system call filter that forbids it (a container's seccomp profile); "
+        'use backend="mlock"',
     ),
 }
 # What the kernel's specification of the five calls says beside ENOMEM and EPERM.

@@ -92,7 +92,8 @@ static enum sm_status map_secret(const struct sm_pages *pages) {
     int error = protect(pages->region, pages->region_length); /* the guards */
     if (error != 0) return sm_os_refusal(error);
     error = sm_os_secret_file(&file, sm_pages_bytes(layout));
-    if (error != 0) return error == ENOSYS ? SM_NO_BACKEND : sm_os_refusal(error);
+    if (error == ENOSYS || error == EPERM) return SM_NO_BACKEND; /* EPERM: a filter, as containers have */
+    if (error != 0) return sm_os_refusal(error);
     enum sm_status status = SM_OK;
     for (size_t i = 0; i < stretches(layout) && status == SM_OK; i++) {
         status = map_secret_stretch(sm_pages_span(pages, i), length, file, i * length);

@@ -6,6 +6,7 @@ The mark is getppid, which nothing else here calls; everything is traced, so tha
 from __future__ import annotations
 
 import collections
+import errno
 import re
 import shutil
 import subprocess
@@ -156,3 +157,23 @@ def test_a_refused_mapping_leaves_no_hole(tmp_path):
     assert any("MAP_SHARED" in line for line in refused)  # the limit was met
     assert not any("MAP_FIXED" in line or "MREMAP_FIXED" in line for line in refused)
     assert any("MREMAP_FIXED" in line and " = 0x" in line for line in calls)  # what was allowed is in its place
+
+
+FORBIDDEN = """
+from securemem import Arena, BackendUnavailableError, SecureBytes
+try:
+    SecureBytes.zeros(32, arena=Arena(backend="memfd_secret"))
+except BackendUnavailableError as error:
+    print(error.errno, error)
+"""
+
+
+@pytest.mark.parametrize("error", ["EPERM", "ENOSYS"])
+def test_a_filter_makes_the_backend_unavailable(error, tmp_path):
+    """A system call filter answers EPERM or ENOSYS: both are BackendUnavailableError, which names filters."""
+    inject = f"inject=memfd_secret:error={error}"
+    command = ["strace", "-qq", "-f", "-o", str(tmp_path / "log"), "-e", inject, sys.executable, "-c", FORBIDDEN]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+    assert done.stdout.startswith(f"{getattr(errno, error)} ")
+    assert error in done.stdout
+    assert "filter" in done.stdout
