@@ -97,7 +97,7 @@ for _ in range(200):
 gc.set_threshold(0)
 gc.collect()
 reveal.__exit__(None, None, None)
-assert entered > 0
+assert entered > 0 or sys.version_info >= (3, 12)  # since then the collector runs between instructions only
 assert statistics().open_windows == 0
 secret.wipe()
 """)
