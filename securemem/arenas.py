@@ -89,7 +89,7 @@ def _policy(at_rest: str, lock: str, backend: str, max_bytes: int | None) -> tup
         raise TypeError("max_bytes must be an integer, a number of bytes, or None for no bound")
     page = os.sysconf("SC_PAGE_SIZE")
     if max_bytes is not None and not page <= max_bytes <= 2**62:
-        raise PolicyError(f"max_bytes={max_bytes} holds no page: give {page} or more, or None for no bound")
+        raise PolicyError(f"max_bytes={max_bytes} is out of range: give from {page}, a page, to 2**62, or None")
     return binding.AT_REST[at_rest], binding.LOCK[lock], binding.BACKEND[backend], max_bytes or 0
 
 

@@ -108,6 +108,10 @@ static PyObject *represent(Secret *self) {
 }
 
 static PyObject *format(Secret *self, PyObject *specification) {
+    if (!PyUnicode_Check(specification)) {
+        PyErr_SetString(PyExc_TypeError, "a format specification is a str");
+        return NULL;
+    }
     PyObject *text = represent(self);
     if (text == NULL) return NULL;
     PyObject *result = PyObject_Format(text, specification);

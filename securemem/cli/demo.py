@@ -94,7 +94,7 @@ def _place(place: Place) -> str:
 
 def _protection_lines(attack: _Attack) -> list[str]:
     held = attack.scans[0]
-    lines = [f"  {name.replace('_', ' '):<15} {value}" for name, value in attack.told["protection"].items()]
+    lines = [f"  {name.replace('_', ' '):<18} {value}" for name, value in attack.told["protection"].items()]
     if held is not None:
         lines += [f"  seen from outside: {place}" for place in sorted(set(map(_place, held.where)))]
     return lines
