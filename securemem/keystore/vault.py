@@ -1,0 +1,371 @@
+"""The inside of a store: the root key, the keys sealed under it, those open now, and the gate that every use passes.
+
+The gate is a list of the threads inside. A use enters its thread, and then looks whether the vault is locked; lock()
+says that it is, and then waits until the others have left: so no use goes on behind its back. Appending to a list and
+removing from it are single steps for all threads.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import weakref
+from contextlib import contextmanager
+from threading import RLock, get_ident
+from typing import TYPE_CHECKING, Any
+
+from securemem.crypto.aead import Key
+from securemem.exceptions import (
+    CapacityError,
+    ExportedError,
+    KeyNotFoundError,
+    NoKeyEncryptionKeyError,
+    StoreLockedError,
+)
+from securemem.keystore.audit import Event
+from securemem.keystore.lock import Timers, boottime
+from securemem.keystore.policy import BOUNDED
+from securemem.keystore.versions import Entry, State, Version
+from securemem.secure_bytes import SecureBytes
+from securemem.storage.memory import MemoryRecords
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Protocol
+
+    from securemem.arenas import Arena
+    from securemem.keystore.lock import KeyEncryptionKey
+    from securemem.keystore.policy import Usage
+
+    class Live(Protocol):
+        """What holds a prepared cipher, and lets it go."""
+
+        version: Version
+
+        def end(self) -> None: ...
+
+
+__all__ = ["Vault"]
+
+_MOST_OPEN = 4096  # keys in clear at one time; the oldest is closed for the next
+_PAUSE = 0.0005  # seconds between two looks whether the last use has ended
+
+_vaults: weakref.WeakSet[Vault] = weakref.WeakSet()
+
+
+class Vault:
+    """One store's keys; raises what KeyStore says."""
+
+    def __init__(
+        self,
+        kek: KeyEncryptionKey | None,
+        arena: Arena | None,
+        timers: Timers,
+        audit: Callable[[Event], None] | None,
+    ) -> None:
+        if kek is None and timers.any:
+            raise NoKeyEncryptionKeyError(
+                "a store with a timer needs a key-encryption key: without one, its keys would be lost when it locks"
+            )
+        self.identity = os.urandom(16)
+        self.entries: dict[str, Entry | bytes] = {}  # an opaque secret is the identity of its record
+        self.in_use: list[int] = []
+        self.locked_because: str | None = None
+        self.live: weakref.WeakSet[Live] = weakref.WeakSet()
+        self.audit = audit
+        self._arena = arena
+        self._timers = timers
+        self.notes_use = timers.idle
+        self._records = MemoryRecords()
+        self._open: dict[Version, None] = {}
+        self._changing = RLock()
+        self._turning = RLock()  # of lock() and unlock(): one at a time
+        root = SecureBytes.random(32, arena=arena)
+        self._root: Key | None = Key(root)
+        self._check = self._root.encrypt(b"", self._context)
+        self._wrapped = kek.wrap(root, self._context) if kek is not None else None
+        _vaults.add(self)
+        timers.start(self)
+
+    @property
+    def _context(self) -> bytes:
+        return b"securemem root key 1" + self.identity
+
+    # The gate
+
+    def refuse(self) -> None:
+        """Raise, as the vault is locked."""
+        can = "unlock() it with its key-encryption key" if self._wrapped else "it has no key-encryption key: make a new one"
+        raise StoreLockedError(f"the key store was locked {self.locked_because}: {can}")
+
+    def use(  # noqa: PLR0913, PLR0917 - on the path of every use: no object is made for the arguments
+        self,
+        entry: Entry,
+        operation: Usage,
+        version: Version | None,
+        work: Callable[[Version, SecureBytes, Any, Any], Any],
+        data: Any,
+        extra: Any = None,
+    ) -> Any:
+        """Do one piece of work with a key, after checking its policy and state; the result of work."""
+        thread = get_ident()
+        self.in_use.append(thread)
+        try:
+            try:
+                if self.locked_because is not None:
+                    self.refuse()
+                if version is None or operation not in version.allowed:
+                    entry.refuse(operation, version)
+                if operation in BOUNDED:
+                    if version.watched:
+                        version.watch(entry, memoryview(data).nbytes)
+                    if next(version.tickets, None) is None:
+                        version.exhausted(entry)
+                secret = version.secret
+                result = work(version, self.secret(entry, version) if secret is None else secret, data, extra)
+            finally:
+                if self.notes_use:
+                    self._timers.used = boottime()
+                self.in_use.remove(thread)
+        except BaseException as error:
+            self.tell(operation, entry, version, type(error).__name__)
+            raise
+        if self.audit is not None:
+            self.tell(operation, entry, version)
+        return result
+
+    @contextmanager
+    def changing(self, operation: str, name: str = "") -> Iterator[None]:
+        """The gate for what changes keys; one thread at a time."""
+        thread = get_ident()
+        self.in_use.append(thread)
+        try:
+            try:
+                if self.locked_because is not None:
+                    self.refuse()
+                with self._changing:
+                    yield
+            finally:
+                if self.notes_use:
+                    self._timers.used = boottime()
+                self.in_use.remove(thread)
+        except BaseException as error:
+            self.tell_of(operation, name, type(error).__name__)
+            raise
+        self.tell_of(operation, name)
+
+    def tell(self, operation: str, entry: Entry, version: Version | None, outcome: str = "success") -> None:
+        """Tell the audit of a use."""
+        if self.audit is not None:
+            key_id, number = ("", 0) if version is None else (version.key_id.hex(), version.number)
+            self.audit(Event(operation, entry.name, key_id, number, outcome))
+
+    def tell_of(self, operation: str, name: str = "", outcome: str = "success") -> None:
+        """Tell the audit of a change."""
+        if self.audit is not None:
+            entry = self.entries.get(name)
+            primary = entry.primary if isinstance(entry, Entry) else None
+            key_id, number = ("", 0) if primary is None else (primary.key_id.hex(), primary.number)
+            self.audit(Event(operation, name, key_id, number, outcome))
+
+    def is_busy(self) -> bool:
+        """Whether a use goes on now."""
+        return bool(self.in_use)
+
+    # Keys, sealed and open
+
+    def _binding(self, entry: Entry, version: Version) -> bytes:
+        """What a sealed key is bound to: the store and all that says what the key is and may."""
+        name = entry.name.encode()
+        parts = (self.identity, version.record, version.key_id, version.number.to_bytes(4, "big"))
+        fixed = (entry.algorithm.number.to_bytes(1, "big"), len(name).to_bytes(2, "big"), name)
+        return b"".join((b"securemem key 1", *parts, *fixed, entry.policy.encoded()))
+
+    def _secret_binding(self, name: str, record: bytes) -> bytes:
+        return b"securemem secret 1" + self.identity + record + name.encode()
+
+    def _root_key(self) -> Key:
+        root = self._root
+        if root is None or root.secret.wiped:  # by securemem.purge()
+            self.locked_because = "by securemem.purge()"
+            self.refuse()
+        assert root is not None  # noqa: S101 - refuse() raises
+        return root
+
+    def seal(self, entry: Entry, version: Version, secret: SecureBytes) -> None:
+        """Seal a version's key into its record."""
+        self._records[version.record] = self._root_key().encrypt(secret, self._binding(entry, version))
+
+    def secret(self, entry: Entry, version: Version) -> SecureBytes:
+        """A version's key in clear, opened if it is not open. Only from inside the gate."""
+        with self._changing:
+            secret = version.secret
+            if secret is None:
+                if version.state is State.DESTROYED:
+                    raise KeyNotFoundError(f"key {entry.name!r} version {version.number} was destroyed")
+                secret = self._opened(version.record, self._binding(entry, version), self._arena)
+                while len(self._open) >= _MOST_OPEN:
+                    self._close(next(iter(self._open)))
+                self._open[version] = None
+                version.secret = secret
+            return secret
+
+    def _opened(self, record: bytes, binding: bytes, arena: Arena | None) -> SecureBytes:
+        root = self._root_key()
+        try:
+            return root.decrypt(self._records[record], binding, arena=arena)
+        except CapacityError:
+            for version in tuple(self._open):
+                self._close(version)
+            return root.decrypt(self._records[record], binding, arena=arena)
+
+    def _close(self, version: Version) -> None:
+        """Drop a key in clear; it is wiped at once, or when the last use of it has ended."""
+        self._open.pop(version, None)
+        version.secret = None
+
+    def reseal(self, entry: Entry, change: Callable[[], None]) -> None:
+        """Change what an entry's keys are bound to, and seal them anew. Only under changing()."""
+        kept = [version for version in entry.versions if version.state is not State.DESTROYED]
+        secrets = [self.secret(entry, version) for version in kept]
+        change()
+        for version, secret in zip(kept, secrets, strict=True):
+            self.seal(entry, version, secret)
+
+    def put(self, name: str, secret: SecureBytes) -> None:
+        """Seal an opaque secret, in the place of one of that name. Only under changing()."""
+        record = os.urandom(16)
+        self._records[record] = self._root_key().encrypt(secret, self._secret_binding(name, record))
+        former = self.entries.get(name)
+        self.entries[name] = record
+        if isinstance(former, bytes):
+            del self._records[former]
+
+    def get(self, name: str, record: bytes, arena: Arena | None) -> SecureBytes:
+        """Open an opaque secret. Only under changing()."""
+        return self._opened(record, self._secret_binding(name, record), arena or self._arena)
+
+    def forget(self, name: str) -> None:
+        """Delete a key with all its versions, or an opaque secret."""
+        found = self.entries.pop(name)
+        if isinstance(found, bytes):
+            del self._records[found]
+            return
+        found.gone = True
+        for version in found.versions:
+            if version.state is not State.DESTROYED:
+                self.destroy(found, version)
+
+    def destroy(self, entry: Entry, version: Version) -> None:
+        """Take the key of a version away, in clear and sealed."""
+        entry.retire(version, State.DESTROYED)
+        self.end_live(version)
+        self._wipe(version)
+        del self._records[version.record]
+
+    def _wipe(self, version: Version) -> None:
+        secret = version.secret
+        self._close(version)
+        if secret is not None:
+            _wipe(secret)
+
+    def end_live(self, version: Version | None = None) -> None:
+        """End the sessions and streams of a version, or all."""
+        for one in tuple(self.live):
+            if version is None or one.version is version:
+                one.end()
+
+    # Locking
+
+    def lock(self, because: str = "by lock()") -> None:
+        """Wait for the uses that go on in other threads, then wipe every key in clear."""
+        if self._wrapped is None:
+            raise NoKeyEncryptionKeyError(
+                "the store has no key-encryption key, and its keys would be lost: give it one by change_kek(), or purge()"
+            )
+        with self._turning:
+            was_locked, me = self.locked_because is not None, get_ident()
+            if not was_locked:
+                self.locked_because = because
+            while any(thread != me for thread in tuple(self.in_use)):
+                time.sleep(_PAUSE)
+            self._wipe_all()
+            self._timers.stop()
+        if not was_locked:
+            self.tell_of("lock")
+
+    def _wipe_all(self) -> None:
+        with self._changing:
+            self.end_live()
+            for version in tuple(self._open):
+                self._wipe(version)
+            root, self._root = self._root, None
+            if root is not None:
+                _wipe(root.secret)
+
+    def unlock(self, kek: KeyEncryptionKey) -> None:
+        """Recover the root key; keys are opened when they are used."""
+        try:
+            root = self._recovered(kek)
+        except BaseException as error:
+            self.tell_of("unlock", outcome=type(error).__name__)
+            raise
+        with self._turning:
+            if self.locked_because is None and self._root is not None and not self._root.secret.wiped:
+                root.secret.wipe()
+            else:
+                self._wipe_all()
+                self._root = root
+                self.locked_because = None
+            self._timers.start(self)
+        self.tell_of("unlock")
+
+    def _recovered(self, kek: KeyEncryptionKey) -> Key:
+        if self._wrapped is None:
+            raise NoKeyEncryptionKeyError("the store has no key-encryption key, and nothing to unlock")
+        secret = kek.unwrap(self._wrapped, self._context)
+        try:
+            root = Key(secret)
+            root.decrypt_into(self._check, bytearray(), self._context)
+        except BaseException:
+            if isinstance(secret, SecureBytes):
+                secret.wipe()
+            raise
+        return root
+
+    def change_kek(self, kek: KeyEncryptionKey) -> None:
+        """Wrap the root key by another key-encryption key."""
+        self._wrapped = kek.wrap(self._root_key().secret, self._context)
+
+    def purge(self) -> None:
+        """Delete every key and secret."""
+        with self._changing:
+            for name in tuple(self.entries):
+                self.forget(name)
+
+    def after_fork(self) -> None:
+        """In a forked child: the keys stayed in the parent, and so did the threads that were inside."""
+        self._changing, self._turning = RLock(), RLock()
+        self.in_use = []
+        self._root = None
+        for version in tuple(self._open):
+            self._close(version)
+        for one in tuple(self.live):
+            one.end()
+        self._timers.forget()
+        self.locked_because = "by a fork, and its keys stayed in the parent process"
+
+
+def _wipe(secret: SecureBytes) -> None:
+    try:
+        secret.wipe()
+    except ExportedError:
+        pass  # a use of this very thread goes on, below a signal handler: it is wiped when that ends
+
+
+def _after_fork() -> None:
+    for vault in tuple(_vaults):
+        vault.after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)
