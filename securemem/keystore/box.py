@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from securemem.crypto.ciphers import NOT_DECRYPTED
 from securemem.exceptions import DecryptionError
 
 __all__ = ["BOX", "HEADER", "STREAM", "WRAPPED", "header", "not_decrypted"]
@@ -26,4 +27,4 @@ def header(kind: int, algorithm: int, key_id: bytes) -> bytes:
 
 def not_decrypted() -> DecryptionError:
     """What is raised for every wrong key, context, bit or length, so that none is told from another."""
-    return DecryptionError("the ciphertext could not be decrypted with this key and associated data")
+    return DecryptionError(NOT_DECRYPTED)

@@ -1,4 +1,4 @@
-"""What locks a store and what opens it: the protocol of key-encryption keys, and timers that work when no call comes."""
+"""What opens a store and what locks it: the protocol of key-encryption keys, and timers that wait for no call."""
 
 from __future__ import annotations
 

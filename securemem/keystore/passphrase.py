@@ -13,7 +13,7 @@ from securemem.exceptions import PolicyError
 from securemem.keystore.box import not_decrypted
 
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import NoReturn, Self
 
     from securemem.secure_bytes import SecureBytes
 
@@ -72,7 +72,7 @@ class Passphrase:
             with argon2id(secret, salt, cost=cost) as derived:
                 return Key(derived).decrypt(box, head + context)
 
-    def __enter__(self) -> Passphrase:
+    def __enter__(self) -> Self:
         """Return the passphrase itself."""
         return self
 

@@ -28,9 +28,9 @@ _USAGES: dict[Purpose, frozenset[Usage]] = {
 }
 _ALL = frozenset[str]().union(*_USAGES.values())
 # Only the primary version does these.
-PROTECTING: frozenset[Usage] = frozenset({"encrypt", "wrap", "mac", "sign"})
+PROTECTING: frozenset[str] = frozenset({"encrypt", "wrap", "mac", "sign"})
 # These make something new: only in the key's time, and they are counted.
-BOUNDED: frozenset[Usage] = PROTECTING | {"agree", "derive"}
+BOUNDED: frozenset[str] = PROTECTING | {"agree", "derive"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Policy:
             _check_limit(name, getattr(self, name))
 
     def for_algorithm(self, algorithm: KeyAlgorithm) -> Policy:
-        """This policy with its usages named, which must be what keys of the algorithm can be used for."""
+        """The policy with its usages named, which must be what keys of the algorithm can be used for."""
         if self.usages is None:
             return replace(self, usages=_USAGES[algorithm.purposes[0]])
         possible = [_USAGES[purpose] for purpose in algorithm.purposes]

@@ -12,20 +12,22 @@ import time
 import weakref
 from contextlib import contextmanager
 from threading import RLock, get_ident
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from securemem.crypto.aead import Key
 from securemem.exceptions import (
     CapacityError,
-    ExportedError,
     KeyNotFoundError,
     NoKeyEncryptionKeyError,
+    SecureMemError,
     StoreLockedError,
 )
 from securemem.keystore.audit import Event
+from securemem.keystore.box import not_decrypted
 from securemem.keystore.lock import Timers, boottime
 from securemem.keystore.policy import BOUNDED
-from securemem.keystore.versions import Entry, State, Version
+from securemem.keystore.versions import Entry, State, Version, operations
+from securemem.keystore.work import discard
 from securemem.secure_bytes import SecureBytes
 from securemem.storage.memory import MemoryRecords
 
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
 
     from securemem.arenas import Arena
     from securemem.keystore.lock import KeyEncryptionKey
-    from securemem.keystore.policy import Usage
 
     class Live(Protocol):
         """What holds a prepared cipher, and lets it go."""
@@ -73,7 +74,7 @@ class Vault:
         self.locked_because: str | None = None
         self.live: weakref.WeakSet[Live] = weakref.WeakSet()
         self.audit = audit
-        self._arena = arena
+        self.arena = arena
         self._timers = timers
         self.notes_use = timers.idle
         self._records = MemoryRecords()
@@ -93,15 +94,45 @@ class Vault:
 
     # The gate
 
-    def refuse(self) -> None:
+    def refuse(self) -> NoReturn:
         """Raise, as the vault is locked."""
-        can = "unlock() it with its key-encryption key" if self._wrapped else "it has no key-encryption key: make a new one"
+        can = (
+            "unlock() it with its key-encryption key"
+            if self._wrapped
+            else "it has no key-encryption key: make a new one"
+        )
         raise StoreLockedError(f"the key store was locked {self.locked_because}: {can}")
+
+    @contextmanager
+    def inside(self) -> Iterator[None]:
+        """The gate by itself."""
+        thread = get_ident()
+        self.in_use.append(thread)
+        try:
+            if self.locked_because is not None:
+                self.refuse()
+            yield
+        finally:
+            if self.notes_use:
+                self._timers.used = boottime()
+            self.in_use.remove(thread)
+
+    def refuse_box(self, entry: Entry, operation: str) -> NoReturn:
+        """Raise for what no version of the key made; what is wrong with the use itself comes first."""
+        try:
+            if self.locked_because is not None:
+                self.refuse()
+            if entry.gone or operation not in operations(entry.policy):
+                entry.refuse(operation, None)
+            raise not_decrypted()
+        except SecureMemError as error:
+            self.tell(operation, entry, None, type(error).__name__)
+            raise
 
     def use(  # noqa: PLR0913, PLR0917 - on the path of every use: no object is made for the arguments
         self,
         entry: Entry,
-        operation: Usage,
+        operation: str,
         version: Version | None,
         work: Callable[[Version, SecureBytes, Any, Any], Any],
         data: Any,
@@ -137,18 +168,9 @@ class Vault:
     @contextmanager
     def changing(self, operation: str, name: str = "") -> Iterator[None]:
         """The gate for what changes keys; one thread at a time."""
-        thread = get_ident()
-        self.in_use.append(thread)
         try:
-            try:
-                if self.locked_because is not None:
-                    self.refuse()
-                with self._changing:
-                    yield
-            finally:
-                if self.notes_use:
-                    self._timers.used = boottime()
-                self.in_use.remove(thread)
+            with self.inside(), self._changing:
+                yield
         except BaseException as error:
             self.tell_of(operation, name, type(error).__name__)
             raise
@@ -167,6 +189,11 @@ class Vault:
             primary = entry.primary if isinstance(entry, Entry) else None
             key_id, number = ("", 0) if primary is None else (primary.key_id.hex(), primary.number)
             self.audit(Event(operation, name, key_id, number, outcome))
+
+    @property
+    def locked(self) -> bool:
+        """Whether there is no root key in clear."""
+        return self.locked_because is not None or self._root is None or self._root.secret.wiped
 
     def is_busy(self) -> bool:
         """Whether a use goes on now."""
@@ -189,7 +216,6 @@ class Vault:
         if root is None or root.secret.wiped:  # by securemem.purge()
             self.locked_because = "by securemem.purge()"
             self.refuse()
-        assert root is not None  # noqa: S101 - refuse() raises
         return root
 
     def seal(self, entry: Entry, version: Version, secret: SecureBytes) -> None:
@@ -203,7 +229,7 @@ class Vault:
             if secret is None:
                 if version.state is State.DESTROYED:
                     raise KeyNotFoundError(f"key {entry.name!r} version {version.number} was destroyed")
-                secret = self._opened(version.record, self._binding(entry, version), self._arena)
+                secret = self._opened(version.record, self._binding(entry, version), self.arena)
                 while len(self._open) >= _MOST_OPEN:
                     self._close(next(iter(self._open)))
                 self._open[version] = None
@@ -243,7 +269,7 @@ class Vault:
 
     def get(self, name: str, record: bytes, arena: Arena | None) -> SecureBytes:
         """Open an opaque secret. Only under changing()."""
-        return self._opened(record, self._secret_binding(name, record), arena or self._arena)
+        return self._opened(record, self._secret_binding(name, record), arena or self.arena)
 
     def forget(self, name: str) -> None:
         """Delete a key with all its versions, or an opaque secret."""
@@ -267,7 +293,7 @@ class Vault:
         secret = version.secret
         self._close(version)
         if secret is not None:
-            _wipe(secret)
+            discard(secret)
 
     def end_live(self, version: Version | None = None) -> None:
         """End the sessions and streams of a version, or all."""
@@ -281,7 +307,7 @@ class Vault:
         """Wait for the uses that go on in other threads, then wipe every key in clear."""
         if self._wrapped is None:
             raise NoKeyEncryptionKeyError(
-                "the store has no key-encryption key, and its keys would be lost: give it one by change_kek(), or purge()"
+                "the store has no key-encryption key: its keys would be lost; give it one by change_kek(), or purge()"
             )
         with self._turning:
             was_locked, me = self.locked_because is not None, get_ident()
@@ -301,7 +327,7 @@ class Vault:
                 self._wipe(version)
             root, self._root = self._root, None
             if root is not None:
-                _wipe(root.secret)
+                discard(root.secret)
 
     def unlock(self, kek: KeyEncryptionKey) -> None:
         """Recover the root key; keys are opened when they are used."""
@@ -311,7 +337,7 @@ class Vault:
             self.tell_of("unlock", outcome=type(error).__name__)
             raise
         with self._turning:
-            if self.locked_because is None and self._root is not None and not self._root.secret.wiped:
+            if not self.locked:
                 root.secret.wipe()
             else:
                 self._wipe_all()
@@ -354,13 +380,6 @@ class Vault:
             one.end()
         self._timers.forget()
         self.locked_because = "by a fork, and its keys stayed in the parent process"
-
-
-def _wipe(secret: SecureBytes) -> None:
-    try:
-        secret.wipe()
-    except ExportedError:
-        pass  # a use of this very thread goes on, below a signal handler: it is wiped when that ends
 
 
 def _after_fork() -> None:

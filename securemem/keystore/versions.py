@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from operator import length_hint
 from os import urandom
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from securemem.keystore.algorithms import KeyAlgorithm
-    from securemem.keystore.policy import Policy, Usage
+    from securemem.keystore.policy import Policy
     from securemem.secure_bytes import SecureBytes
 
-__all__ = ["Entry", "State", "Version", "VersionInfo"]
+__all__ = ["Entry", "State", "Version", "VersionInfo", "operations"]
 
 
 class State(StrEnum):
@@ -53,6 +53,12 @@ class VersionInfo:
     messages: int
     protected_bytes: int
     public_key: bytes | None
+
+
+def operations(policy: Policy) -> frozenset[str]:
+    """What the vault is asked for by that policy: its usages, and sessions of keys that encrypt."""
+    usages: frozenset[str] = policy.usages or frozenset()
+    return usages | {"session"} if usages & {"encrypt", "decrypt"} else usages
 
 
 class Version:
@@ -100,10 +106,10 @@ class Version:
 
     def put_in(self, state: State) -> None:
         """Change the state, and what it allows."""
-        usages = self.policy.usages or frozenset[Usage]()
+        usages = operations(self.policy)
         allowed = {State.PRIMARY: usages, State.ACTIVE: usages - PROTECTING}
         self.state = state
-        self.allowed: frozenset[Usage] = allowed.get(state, frozenset())
+        self.allowed: frozenset[str] = allowed.get(state, frozenset())
 
     def header_of(self, kind: int) -> bytes:
         """The header of what this version makes of that kind."""
@@ -196,11 +202,17 @@ class Entry:
             raise KeyPolicyError(f"key {self.name!r} version {version.number} is {version.state}, not disabled")
         version.put_in(State.ACTIVE)
 
-    def refuse(self, operation: Usage, version: Version | None) -> NoReturn:
+    def forbid_extraction(self) -> None:
+        """Take extractability from the policy; the caller seals the keys anew."""
+        self.policy = replace(self.policy, extractable=False)
+        for version in self.versions:
+            version.policy = self.policy
+
+    def refuse(self, operation: str, version: Version | None) -> NoReturn:
         """Raise what tells why the operation is not allowed."""
         if self.gone:
             raise KeyNotFoundError(f"key {self.name!r} was deleted")
-        if operation not in (self.policy.usages or ()):
+        if operation not in operations(self.policy):
             usages = ", ".join(map(repr, sorted(self.policy.usages or ())))
             raise KeyPolicyError(f"key {self.name!r} is not for {operation!r} (usages): its policy allows {usages}")
         if version is None:

@@ -1,0 +1,217 @@
+"""Encryption in chunks of what is too long for one message: STREAM.
+
+Source: V. T. Hoang, R. Reyhanitabar, P. Rogaway and D. Vizár, "Online Authenticated-Encryption and its Nonce-Reuse
+Misuse-Resistance", https://eprint.iacr.org/2015/189.
+
+Each stream has a key of its own, from the key, a random salt, the header and the context by HKDF; the same derivation
+gives a commitment to it, which stands in the header and is checked first. Chunks of 64 KiB have the nonce counter ‖
+last, so that none can be cut, moved, doubled or added. docs/reference/box-format.md has each byte.
+"""
+
+from __future__ import annotations
+
+import hmac
+from io import RawIOBase
+from os import urandom
+from typing import TYPE_CHECKING, Final, Protocol
+
+from securemem.crypto import kdf
+from securemem.crypto.ciphers import algorithm_named
+from securemem.crypto.prepared import PreparedCipher
+from securemem.exceptions import KeyPolicyError
+from securemem.keystore.box import HEADER, STREAM, not_decrypted
+from securemem.keystore.work import discard
+from securemem.secure_bytes import SecureBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from securemem.keystore.vault import Vault
+    from securemem.keystore.versions import Entry, Version
+
+__all__ = ["CHUNK", "Source", "Target", "decrypt", "encrypt"]
+
+CHUNK: Final = 64 * 1024
+_TAG: Final = 16
+_SALT: Final = 32
+_COMMITMENT: Final = 32
+_HEAD: Final = HEADER + _SALT + _COMMITMENT
+
+
+class Source(Protocol):
+    """What is read from: readinto() as of raw binary files, which may give less than asked for and 0 at the end."""
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        """Fill the buffer from its begin; the bytes that came."""
+        ...
+
+
+class Target(Protocol):
+    """What is written to: write() as of binary files; it must not keep the buffer."""
+
+    def write(self, data: Any, /) -> int | None:
+        """Write the data; how many bytes of it were taken."""
+        ...
+
+
+class _Stream:
+    """The cipher of one stream, and its counter; ends when the store is locked or the version is taken out of use."""
+
+    def __init__(self, vault: Vault, entry: Entry, version: Version, cipher: PreparedCipher) -> None:
+        self._vault = vault
+        self._entry = entry
+        self._cipher = cipher
+        self._counter = 0
+        self.version = version
+        vault.live.add(self)
+
+    def end(self) -> None:
+        self._vault.live.discard(self)
+        self._cipher.close()
+
+    def _chunk(self, work: str, data: memoryview, out: memoryview, *, last: bool) -> None:
+        """One chunk, from inside the gate."""
+        nonce = self._counter.to_bytes(11, "big") + bytes((last,))
+        self._counter += 1
+        with self._vault.inside():
+            if self._cipher.closed:
+                raise KeyPolicyError(f"key {self._entry.name!r} version {self.version.number} was taken out of use")
+            getattr(self._cipher, work)(nonce, data, b"", out)
+
+    def encrypt(self, data: memoryview, out: memoryview, *, last: bool) -> memoryview:
+        """Encrypt the next chunk; the part of out that was written."""
+        if self.version.watched:
+            self.version.watch(self._entry, len(data))
+        sealed = out[: len(data) + _TAG]
+        self._chunk("encrypt_into", data, sealed, last=last)
+        return sealed
+
+    def decrypt(self, data: memoryview, out: memoryview, *, last: bool) -> memoryview:
+        """Decrypt the next chunk; the part of out that was written."""
+        size = len(data) - _TAG
+        if size < 0 or (size == 0 and self._counter > 0):  # only an empty stream has an empty chunk
+            raise not_decrypted()
+        self._chunk("decrypt_into", data, out[:size], last=last)
+        return out[:size]
+
+
+def _derived(version: Version, secret: SecureBytes, head: bytes, context: bytes) -> tuple[PreparedCipher, bytes]:
+    """The cipher of a stream, and the commitment to its key. head: header and salt."""
+    algorithm = "ChaCha20-Poly1305" if version.algorithm.name == "ChaCha20-Poly1305" else "AES-256-GCM"
+    info = b"securemem stream 1" + head[:HEADER] + context
+    with (
+        kdf.hkdf(secret, 64, salt=head[HEADER:], info=info) as both,
+        both[:32] as key,
+        both[32:].reveal() as commitment,
+    ):
+        return PreparedCipher(algorithm_named(algorithm), key), bytes(commitment)
+
+
+def _begin(
+    version: Version, secret: SecureBytes, head: bytes | memoryview, context: bytes
+) -> tuple[PreparedCipher, bytes]:
+    """The cipher and the head of a new stream, or the cipher for a head that was read."""
+    if not head:
+        head = version.header_of(STREAM) + urandom(_SALT)
+        cipher, commitment = _derived(version, secret, head, context)
+        return cipher, head + commitment
+    cipher, commitment = _derived(version, secret, bytes(head[:-_COMMITMENT]), context)
+    if not hmac.compare_digest(commitment, head[-_COMMITMENT:]):
+        cipher.close()
+        raise not_decrypted()
+    return cipher, b""
+
+
+def encrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
+    vault: Vault, entry: Entry, source: Source, target: Target, context: bytes, progress: Callable[[int], None] | None
+) -> int:
+    """Encrypt a stream; the bytes of plaintext. As KeyHandle.encrypt_stream()."""
+    _check(source, target)
+    version = entry.primary
+    cipher, head = vault.use(entry, "encrypt", version, _begin, b"", context)
+    assert version is not None  # noqa: S101 - use() refuses None
+    stream = _Stream(vault, entry, version, cipher)
+    plain = [SecureBytes.zeros(CHUNK, arena=vault.arena) for _ in range(2)]
+    try:
+        _write(target, head)
+        views = [memoryview(one.reveal(writable=True)) for one in plain]
+        return _pump(source, target, views, memoryview(bytearray(CHUNK + _TAG)), stream.encrypt, progress)
+    finally:
+        stream.end()
+        for one in plain:
+            discard(one)
+
+
+def decrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
+    vault: Vault, entry: Entry, source: Source, target: Target, context: bytes, progress: Callable[[int], None] | None
+) -> int:
+    """Decrypt a stream; the bytes of ciphertext after the header. As KeyHandle.decrypt_stream()."""
+    _check(source, target)
+    head = bytearray(_HEAD)
+    size = _fill(source, memoryview(head))
+    version = entry.find(bytes(head[:HEADER])) if size == _HEAD and head[5] == STREAM else None
+    if version is None:
+        vault.refuse_box(entry, "decrypt")
+    cipher, _ = vault.use(entry, "decrypt", version, _begin, memoryview(head), context)
+    stream = _Stream(vault, entry, version, cipher)
+    plain = SecureBytes.zeros(CHUNK, arena=vault.arena)
+    try:
+        sealed = [memoryview(bytearray(CHUNK + _TAG)) for _ in range(2)]
+        return _pump(source, target, sealed, memoryview(plain.reveal(writable=True)), stream.decrypt, progress)
+    finally:
+        stream.end()
+        discard(plain)
+
+
+def _check(source: Source, target: Target) -> None:
+    if not hasattr(source, "readinto") or not hasattr(target, "write"):
+        raise TypeError("a stream is read by readinto() and written by write(), as binary files have them")
+
+
+def _pump(  # noqa: PLR0913, PLR0917 - both directions share it
+    source: Source,
+    target: Target,
+    inputs: list[memoryview],
+    output: memoryview,
+    work: Callable[..., memoryview],
+    progress: Callable[[int], None] | None,
+) -> int:
+    """Read, transform and write chunk by chunk, one ahead, so that the last is known; the bytes written."""
+    now, ahead = inputs
+    size, done = _fill(source, now), 0
+    while True:
+        following = _fill(source, ahead) if size == len(now) else 0
+        result = work(now[:size], output, last=following == 0)
+        _write(target, result)
+        done += len(result)
+        if progress is not None:
+            progress(done)
+        if following == 0:
+            return done
+        now, ahead, size = ahead, now, following
+
+
+def _fill(source: Source, view: memoryview) -> int:
+    """Read until the view is full or the source ends; the bytes read."""
+    done = 0
+    while done < len(view):
+        count = source.readinto(view[done:])
+        if count is None:
+            raise BlockingIOError("the source has nothing now: give one that blocks")
+        if count == 0:
+            break
+        done += count
+    return done
+
+
+def _write(target: Target, data: bytes | memoryview) -> None:
+    """Write all of it, to raw files too, which may take less at a time."""
+    rest = memoryview(data)
+    while rest:
+        count = target.write(rest)
+        if count is None:  # from a writer that does not count, or a raw file that would block
+            if isinstance(target, RawIOBase):
+                raise BlockingIOError("the target takes nothing now: give one that blocks")
+            return
+        rest = rest[count:]
