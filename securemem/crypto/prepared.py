@@ -13,53 +13,56 @@ from cryptography.exceptions import InvalidTag
 from securemem.binding import wipe
 from securemem.crypto.ciphers import NOT_DECRYPTED, TOO_LONG, check_key
 from securemem.crypto.workspace import DEPTH, scrub
-from securemem.crypto.xaes import XAES256GCM
+from securemem.crypto.xaes import XAES256GCM, KeptXAES256GCM
 from securemem.exceptions import DecryptionError, SizeError, WipedError
 
 if TYPE_CHECKING:
     from securemem.crypto.ciphers import Algorithm, Cipher
     from securemem.secure_bytes import SecureBytes
 
-__all__ = ["PreparedCipher"]
+__all__ = ["USE_DEPTH", "PreparedCipher"]
 
 # A prepared cipher goes less deep than the making of one, and never deeper than 6.2 KiB (docs/reference/crypto.md).
-_DEPTH = 16 * 1024
+USE_DEPTH = 12 * 1024
 
 
 class PreparedCipher:
     """A cipher for many messages under one key. The caller answers for the nonces.
 
-    XAES reads the key in place, so that its page is open until close(); the other ciphers copy it. May be used by
-    several threads at once; close() while one is at work takes effect when that ends.
+    XAES reads the key in place too, so that its page is open until close(). May be used by several threads at once;
+    close() while one is at work takes effect when that ends. cipher: cryptography's object, None after close(); who
+    uses it by itself scrubs USE_DEPTH bytes of the stack after each message.
     """
 
-    __slots__ = ("_cipher",)
-    _cipher: Cipher | None
+    __slots__ = ("cipher",)
+    cipher: Cipher | None
 
     def __init__(self, algorithm: Algorithm, key: SecureBytes) -> None:
         check_key(algorithm, key)
         view = memoryview(key)
-        cipher = None
         try:
-            cipher = self._cipher = algorithm.cipher(view)
-        finally:
-            if not isinstance(cipher, XAES256GCM):
+            cipher = algorithm.cipher(view)
+            if isinstance(cipher, XAES256GCM):
+                cipher = KeptXAES256GCM(view, cipher.commitment)
+            else:
                 view.release()
+            self.cipher = cipher
+        finally:
             scrub(DEPTH)
 
     @property
     def closed(self) -> bool:
         """Whether close() was called."""
-        return self._cipher is None
+        return self.cipher is None
 
     def close(self) -> None:
         """Drop the cipher and what it holds of the key; may be called again."""
-        self._cipher = None
+        self.cipher = None
         scrub(DEPTH)
 
     def encrypt(self, nonce: bytes, data: memoryview, aad: bytes) -> bytes:
         """Ciphertext, tag, and commitment where the algorithm has one. Raises WipedError after close()."""
-        cipher = self._cipher
+        cipher = self.cipher
         if cipher is None:
             raise _closed()
         try:
@@ -67,11 +70,11 @@ class PreparedCipher:
         except OverflowError:
             raise SizeError(TOO_LONG) from None
         finally:
-            scrub(_DEPTH)
+            scrub(USE_DEPTH)
 
     def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes, out: memoryview) -> None:
         """The same into a buffer of exactly that size."""
-        cipher = self._cipher
+        cipher = self.cipher
         if cipher is None:
             raise _closed()
         try:
@@ -79,11 +82,11 @@ class PreparedCipher:
         except OverflowError:
             raise SizeError(TOO_LONG) from None
         finally:
-            scrub(_DEPTH)
+            scrub(USE_DEPTH)
 
     def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: bytes, out: memoryview) -> None:
         """Decrypt into a buffer of exactly the plaintext's size; DecryptionError, out being wiped, if not authentic."""
-        cipher = self._cipher
+        cipher = self.cipher
         if cipher is None:
             raise _closed()
         authentic = False
@@ -97,7 +100,7 @@ class PreparedCipher:
         finally:
             if not authentic:
                 wipe(out)
-            scrub(_DEPTH)
+            scrub(USE_DEPTH)
         if not authentic:
             raise DecryptionError(NOT_DECRYPTED)
 

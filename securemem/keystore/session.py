@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from os import urandom
+from threading import get_ident
 from typing import TYPE_CHECKING
 
-from securemem.crypto.prepared import PreparedCipher
-from securemem.crypto.workspace import bytes_view, writable_view
-from securemem.exceptions import KeyPolicyError
+from securemem.crypto.ciphers import TOO_LONG
+from securemem.crypto.prepared import USE_DEPTH, PreparedCipher
+from securemem.crypto.workspace import bytes_view, scrub, writable_view
+from securemem.exceptions import KeyPolicyError, SizeError
 from securemem.keystore.box import HEADER
 from securemem.keystore.work import box_target, cipher_of, new_plaintext, parts
 
@@ -38,47 +40,77 @@ class Session:
     it, and take a new one. Boxes, policy, limits and audit are those of the handle. Several threads may share it.
     """
 
-    __slots__ = ("__weakref__", "_cipher", "_entry", "_handle", "_nonce_size", "_vault", "version")
+    __slots__ = (
+        "__weakref__",
+        "_cipher",
+        "_entry",
+        "_handle",
+        "_header",
+        "_nonce_size",
+        "_prepared",
+        "_vault",
+        "version",
+    )
 
     def __init__(self, handle: KeyHandle, vault: Vault, entry: Entry, version: Version | None) -> None:
         self._handle = handle
         self._vault = vault
         self._entry = entry
-        self._cipher: PreparedCipher = vault.use(entry, "session", version, _prepare, b"")
+        self._prepared: PreparedCipher = vault.use(entry, "session", version, _prepare, b"")
         assert version is not None  # noqa: S101 - use() refuses None
         self._nonce_size = cipher_of(version).nonce_size
+        self._cipher = self._prepared.cipher
+        self._header = version.header
         self.version = version
         vault.live.add(self)
 
     @property
     def ended(self) -> bool:
         """Whether it has ended."""
-        return self._cipher.closed
+        return self._prepared.closed
 
     def end(self) -> None:
         """Drop the prepared cipher; may be called again."""
+        self._cipher = None
         self._vault.live.discard(self)
-        self._cipher.close()
+        self._prepared.close()
 
     def _check(self) -> None:
-        if self._cipher.closed:
+        if self._prepared.closed:
             raise KeyPolicyError(f"this session of key {self._entry.name!r} has ended: take a new one")
 
-    def _encrypt(self, version: Version, _secret: SecureBytes, data: Buffer, context: bytes) -> bytes:
-        nonce, head = urandom(self._nonce_size), version.header
-        return head + nonce + self._cipher.encrypt(nonce, memoryview(data), head + context)
+    def _encrypt(self, _version: Version, _secret: SecureBytes, data: Buffer, context: bytes) -> bytes:
+        nonce, head = urandom(self._nonce_size), self._header
+        return head + nonce + self._prepared.encrypt(nonce, memoryview(data), head + context)
 
     def encrypt(self, data: Buffer, context: bytes = b"") -> bytes:
         """As KeyHandle.encrypt(); KeyPolicyError after the end of the session."""
-        if self._cipher.closed:
-            self._check()
-        return self._vault.use(self._entry, "encrypt", self.version, self._encrypt, data, context)  # type: ignore[no-any-return]  # what _encrypt gives
+        # What Vault.use() does, without its calls: nowhere else does a microsecond count.
+        vault, version = self._vault, self.version
+        thread = get_ident()
+        vault.in_use.append(thread)
+        try:
+            if (
+                vault.is_quiet
+                and version.is_plain
+                and (cipher := self._cipher) is not None
+                and next(version.tickets, None) is not None
+            ):
+                nonce, head = urandom(self._nonce_size), self._header
+                return head + nonce + cipher.encrypt(nonce, data, head + context)  # type: ignore[no-any-return]  # bytes
+        except OverflowError:
+            raise SizeError(TOO_LONG) from None
+        finally:
+            scrub(USE_DEPTH)
+            vault.in_use.remove(thread)
+        self._check()
+        return vault.use(self._entry, "encrypt", version, self._encrypt, data, context)  # type: ignore[no-any-return]  # what _encrypt gives
 
     def _encrypt_into(self, version: Version, _secret: SecureBytes, data: Buffer, extra: tuple[bytes, Buffer]) -> None:
         context, out = extra
         source, nonce = bytes_view(data, "data"), urandom(self._nonce_size)
         target = box_target(version, nonce, source, out)
-        self._cipher.encrypt_into(nonce, source, version.header + context, target)
+        self._prepared.encrypt_into(nonce, source, version.header + context, target)
 
     def encrypt_into(self, data: Buffer, out: Buffer, context: bytes = b"") -> None:
         """As KeyHandle.encrypt_into(); KeyPolicyError after the end of the session."""
@@ -91,7 +123,7 @@ class Session:
         context, arena = extra
         nonce, sealed, size = parts(version, box)
         plaintext, out = new_plaintext(size, arena)
-        self._cipher.decrypt_into(nonce, sealed, version.header + context, out)
+        self._prepared.decrypt_into(nonce, sealed, version.header + context, out)
         return plaintext
 
     def decrypt(self, box: Buffer, context: bytes = b"", *, arena: Arena | None = None) -> SecureBytes:
@@ -107,7 +139,7 @@ class Session:
     ) -> None:
         context, out = extra
         nonce, sealed, size = parts(version, box)
-        self._cipher.decrypt_into(nonce, sealed, version.header + context, writable_view(out, "out", size))
+        self._prepared.decrypt_into(nonce, sealed, version.header + context, writable_view(out, "out", size))
 
     def decrypt_into(self, box: Buffer, out: Buffer, context: bytes = b"") -> None:
         """As KeyHandle.decrypt_into(), for boxes of all versions; KeyPolicyError after the end of the session."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 from io import RawIOBase
 from os import urandom
+from threading import get_ident
 from typing import TYPE_CHECKING, Final, Protocol
 
 from securemem.crypto import kdf
@@ -27,8 +28,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from securemem.arenas import Arena
     from securemem.keystore.vault import Vault
     from securemem.keystore.versions import Entry, Version
+
+    _Work = Callable[[bytes, memoryview, bytes, memoryview], None]
 
 __all__ = ["CHUNK", "Source", "Target", "decrypt", "encrypt"]
 
@@ -56,44 +60,44 @@ class Target(Protocol):
 
 
 class _Stream:
-    """The cipher of one stream, and its counter; ends when the store is locked or the version is taken out of use."""
+    """The cipher of one stream, and its counter; ends when the store is locked or the version is taken out of use.
 
-    def __init__(self, vault: Vault, entry: Entry, version: Version, cipher: PreparedCipher) -> None:
+    growth: how many bytes a chunk becomes longer.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917 - a key, and what is done with it
+        self, vault: Vault, entry: Entry, version: Version, cipher: PreparedCipher, work: _Work, growth: int
+    ) -> None:
         self._vault = vault
         self._entry = entry
         self._cipher = cipher
+        self._work = work
         self._counter = 0
+        self._watched = version.watched and growth > 0
         self.version = version
+        self.growth = growth
         vault.live.add(self)
 
     def end(self) -> None:
         self._vault.live.discard(self)
         self._cipher.close()
 
-    def _chunk(self, work: str, data: memoryview, out: memoryview, *, last: bool) -> None:
-        """One chunk, from inside the gate."""
-        nonce = self._counter.to_bytes(11, "big") + bytes((last,))
+    def chunk(self, data: memoryview, out: memoryview, *, last: bool) -> None:
+        """Encrypt or decrypt the next chunk into a buffer of the size that it becomes, from inside the gate."""
+        vault, thread = self._vault, get_ident()
+        nonce = self._counter.to_bytes(11, "big") + (b"\1" if last else b"\0")
         self._counter += 1
-        with self._vault.inside():
+        vault.in_use.append(thread)
+        try:
+            if vault.locked_because is not None:
+                vault.refuse()
             if self._cipher.closed:
                 raise KeyPolicyError(f"key {self._entry.name!r} version {self.version.number} was taken out of use")
-            getattr(self._cipher, work)(nonce, data, b"", out)
-
-    def encrypt(self, data: memoryview, out: memoryview, *, last: bool) -> memoryview:
-        """Encrypt the next chunk; the part of out that was written."""
-        if self.version.watched:
-            self.version.watch(self._entry, len(data))
-        sealed = out[: len(data) + _TAG]
-        self._chunk("encrypt_into", data, sealed, last=last)
-        return sealed
-
-    def decrypt(self, data: memoryview, out: memoryview, *, last: bool) -> memoryview:
-        """Decrypt the next chunk; the part of out that was written."""
-        size = len(data) - _TAG
-        if size < 0 or (size == 0 and self._counter > 0):  # only an empty stream has an empty chunk
-            raise not_decrypted()
-        self._chunk("decrypt_into", data, out[:size], last=last)
-        return out[:size]
+            if self._watched:
+                self.version.watch(self._entry, len(data))
+            self._work(nonce, data, b"", out)
+        finally:
+            vault.leave(thread)
 
 
 def _derived(version: Version, secret: SecureBytes, head: bytes, context: bytes) -> tuple[PreparedCipher, bytes]:
@@ -126,27 +130,24 @@ def _begin(
 def encrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
     vault: Vault, entry: Entry, source: Source, target: Target, context: bytes, progress: Callable[[int], None] | None
 ) -> int:
-    """Encrypt a stream; the bytes of plaintext. As KeyHandle.encrypt_stream()."""
+    """Encrypt a stream; the bytes written after the header. As KeyHandle.encrypt_stream()."""
     _check(source, target)
     version = entry.primary
     cipher, head = vault.use(entry, "encrypt", version, _begin, b"", context)
     assert version is not None  # noqa: S101 - use() refuses None
-    stream = _Stream(vault, entry, version, cipher)
-    plain = [SecureBytes.zeros(CHUNK, arena=vault.arena) for _ in range(2)]
+    stream = _Stream(vault, entry, version, cipher, cipher.encrypt_into, _TAG)
     try:
-        _write(target, head)
-        views = [memoryview(one.reveal(writable=True)) for one in plain]
-        return _pump(source, target, views, memoryview(bytearray(CHUNK + _TAG)), stream.encrypt, progress)
+        with _Buffer(CHUNK + 1, vault.arena) as plain:
+            _write(target, head)
+            return _pump(source, target, plain, memoryview(bytearray(CHUNK + _TAG)), stream, progress)
     finally:
         stream.end()
-        for one in plain:
-            discard(one)
 
 
 def decrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
     vault: Vault, entry: Entry, source: Source, target: Target, context: bytes, progress: Callable[[int], None] | None
 ) -> int:
-    """Decrypt a stream; the bytes of ciphertext after the header. As KeyHandle.decrypt_stream()."""
+    """Decrypt a stream; the bytes of plaintext. As KeyHandle.decrypt_stream()."""
     _check(source, target)
     head = bytearray(_HEAD)
     size = _fill(source, memoryview(head))
@@ -154,14 +155,25 @@ def decrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
     if version is None:
         vault.refuse_box(entry, "decrypt")
     cipher, _ = vault.use(entry, "decrypt", version, _begin, memoryview(head), context)
-    stream = _Stream(vault, entry, version, cipher)
-    plain = SecureBytes.zeros(CHUNK, arena=vault.arena)
+    stream = _Stream(vault, entry, version, cipher, cipher.decrypt_into, -_TAG)
     try:
-        sealed = [memoryview(bytearray(CHUNK + _TAG)) for _ in range(2)]
-        return _pump(source, target, sealed, memoryview(plain.reveal(writable=True)), stream.decrypt, progress)
+        with _Buffer(CHUNK, vault.arena) as plain:
+            return _pump(source, target, memoryview(bytearray(CHUNK + _TAG + 1)), plain, stream, progress)
     finally:
         stream.end()
-        discard(plain)
+
+
+class _Buffer:
+    """A view of so many bytes of locked memory, which are wiped at the end."""
+
+    def __init__(self, size: int, arena: Arena | None) -> None:
+        self._secret = SecureBytes.zeros(size, arena=arena)
+
+    def __enter__(self) -> memoryview:
+        return memoryview(self._secret.reveal(writable=True))
+
+    def __exit__(self, *_: object) -> None:
+        discard(self._secret)
 
 
 def _check(source: Source, target: Target) -> None:
@@ -172,31 +184,42 @@ def _check(source: Source, target: Target) -> None:
 def _pump(  # noqa: PLR0913, PLR0917 - both directions share it
     source: Source,
     target: Target,
-    inputs: list[memoryview],
-    output: memoryview,
-    work: Callable[..., memoryview],
+    data: memoryview,
+    out: memoryview,
+    stream: _Stream,
     progress: Callable[[int], None] | None,
 ) -> int:
-    """Read, transform and write chunk by chunk, one ahead, so that the last is known; the bytes written."""
-    now, ahead = inputs
-    size, done = _fill(source, now), 0
-    while True:
-        following = _fill(source, ahead) if size == len(now) else 0
-        result = work(now[:size], output, last=following == 0)
-        _write(target, result)
-        done += len(result)
+    """Read, transform and write chunk by chunk; the bytes written.
+
+    data: room for a chunk and one byte of the next, which tells that there is one.
+    """
+    size = len(data) - 1
+    chunk, rest = data[:size], data[1:]
+    filled, done = _fill(source, data), 0
+    while filled > size:
+        stream.chunk(chunk, out, last=False)
+        _write(target, out)
+        done += len(out)
         if progress is not None:
             progress(done)
-        if following == 0:
-            return done
-        now, ahead, size = ahead, now, following
+        data[0] = data[size]
+        filled = 1 + _fill(source, rest)
+    left = filled + stream.growth
+    if left < 0 or (left == 0 and done > 0):  # only an empty stream has an empty chunk
+        raise not_decrypted()
+    stream.chunk(data[:filled], out[:left], last=True)
+    _write(target, out[:left])
+    done += left
+    if progress is not None:
+        progress(done)
+    return done
 
 
 def _fill(source: Source, view: memoryview) -> int:
     """Read until the view is full or the source ends; the bytes read."""
-    done = 0
-    while done < len(view):
-        count = source.readinto(view[done:])
+    done, size = 0, len(view)
+    while done < size:
+        count = source.readinto(view[done:] if done else view)
         if count is None:
             raise BlockingIOError("the source has nothing now: give one that blocks")
         if count == 0:
@@ -207,11 +230,11 @@ def _fill(source: Source, view: memoryview) -> int:
 
 def _write(target: Target, data: bytes | memoryview) -> None:
     """Write all of it, to raw files too, which may take less at a time."""
-    rest = memoryview(data)
-    while rest:
-        count = target.write(rest)
+    done, size = 0, len(data)
+    while done < size:
+        count = target.write(data[done:] if done else data)
         if count is None:  # from a writer that does not count, or a raw file that would block
             if isinstance(target, RawIOBase):
                 raise BlockingIOError("the target takes nothing now: give one that blocks")
             return
-        rest = rest[count:]
+        done += count

@@ -77,6 +77,7 @@ class Vault:
         self.arena = arena
         self._timers = timers
         self.notes_use = timers.idle
+        self.is_quiet = self._may_be_quiet  # unlocked, and nobody wants to know of uses
         self._records = MemoryRecords()
         self._open: dict[Version, None] = {}
         self._changing = RLock()
@@ -91,6 +92,10 @@ class Vault:
     @property
     def _context(self) -> bytes:
         return b"securemem root key 1" + self.identity
+
+    @property
+    def _may_be_quiet(self) -> bool:
+        return self.audit is None and not self.notes_use
 
     # The gate
 
@@ -113,9 +118,13 @@ class Vault:
                 self.refuse()
             yield
         finally:
-            if self.notes_use:
-                self._timers.used = boottime()
-            self.in_use.remove(thread)
+            self.leave(thread)
+
+    def leave(self, thread: int) -> None:
+        """Out of the gate: the idle time begins."""
+        if self.notes_use:
+            self._timers.used = boottime()
+        self.in_use.remove(thread)
 
     def refuse_box(self, entry: Entry, operation: str) -> NoReturn:
         """Raise for what no version of the key made; what is wrong with the use itself comes first."""
@@ -313,6 +322,7 @@ class Vault:
             was_locked, me = self.locked_because is not None, get_ident()
             if not was_locked:
                 self.locked_because = because
+                self.is_quiet = False
             while any(thread != me for thread in tuple(self.in_use)):
                 time.sleep(_PAUSE)
             self._wipe_all()
@@ -343,6 +353,7 @@ class Vault:
                 self._wipe_all()
                 self._root = root
                 self.locked_because = None
+                self.is_quiet = self._may_be_quiet
             self._timers.start(self)
         self.tell_of("unlock")
 
@@ -379,6 +390,7 @@ class Vault:
         for one in tuple(self.live):
             one.end()
         self._timers.forget()
+        self.is_quiet = False
         self.locked_because = "by a fork, and its keys stayed in the parent process"
 
 

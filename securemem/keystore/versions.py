@@ -76,6 +76,7 @@ class Version:
         "allowed",
         "cipher",
         "header",
+        "is_plain",
         "key_id",
         "number",
         "policy",
@@ -110,6 +111,7 @@ class Version:
         allowed = {State.PRIMARY: usages, State.ACTIVE: usages - PROTECTING}
         self.state = state
         self.allowed: frozenset[str] = allowed.get(state, frozenset())
+        self.is_plain = "encrypt" in self.allowed and not self.watched
 
     def header_of(self, kind: int) -> bytes:
         """The header of what this version makes of that kind."""
