@@ -43,7 +43,7 @@ def _add(vault: Vault, entry: Entry, key_id: bytes, secret: SecureBytes) -> Vers
     version = Version(len(entry.versions) + 1, key_id, entry.algorithm, entry.policy)
     if entry.algorithm.public_key is not None:
         version.public = entry.algorithm.public_key(secret)
-    vault.seal(entry, version, secret)
+    vault.sealing.seal_key(entry, version, secret)
     entry.add(version)
     return version
 

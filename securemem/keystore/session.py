@@ -11,7 +11,7 @@ from securemem.crypto.prepared import USE_DEPTH, PreparedCipher
 from securemem.crypto.workspace import bytes_view, scrub, writable_view
 from securemem.exceptions import KeyPolicyError, SizeError
 from securemem.keystore.box import HEADER
-from securemem.keystore.work import box_target, cipher_of, new_plaintext, parts
+from securemem.keystore.work import box_target, cipher_of, open_new, parts
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -122,9 +122,8 @@ class Session:
     ) -> SecureBytes:
         context, arena = extra
         nonce, sealed, size = parts(version, box)
-        plaintext, out = new_plaintext(size, arena)
-        self._prepared.decrypt_into(nonce, sealed, version.header + context, out)
-        return plaintext
+        aad = version.header + context
+        return open_new(size, arena, lambda out: self._prepared.decrypt_into(nonce, sealed, aad, out))
 
     def decrypt(self, box: Buffer, context: bytes = b"", *, arena: Arena | None = None) -> SecureBytes:
         """As KeyHandle.decrypt(), for boxes of all versions; KeyPolicyError after the end of the session."""

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from threading import RLock, get_ident
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from securemem.crypto.aead import Key
 from securemem.exceptions import (
     CapacityError,
     KeyNotFoundError,
@@ -26,10 +25,9 @@ from securemem.keystore.audit import Event
 from securemem.keystore.box import not_decrypted
 from securemem.keystore.lock import Timers, boottime
 from securemem.keystore.policy import BOUNDED
+from securemem.keystore.sealing import Sealing
 from securemem.keystore.versions import Entry, State, Version, operations
 from securemem.keystore.work import discard
-from securemem.secure_bytes import SecureBytes
-from securemem.storage.memory import MemoryRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,6 +35,7 @@ if TYPE_CHECKING:
 
     from securemem.arenas import Arena
     from securemem.keystore.lock import KeyEncryptionKey
+    from securemem.secure_bytes import SecureBytes
 
     class Live(Protocol):
         """What holds a prepared cipher, and lets it go."""
@@ -68,7 +67,6 @@ class Vault:
             raise NoKeyEncryptionKeyError(
                 "a store with a timer needs a key-encryption key: without one, its keys would be lost when it locks"
             )
-        self.identity = os.urandom(16)
         self.entries: dict[str, Entry | bytes] = {}  # an opaque secret is the identity of its record
         self.in_use: list[int] = []
         self.locked_because: str | None = None
@@ -78,20 +76,16 @@ class Vault:
         self._timers = timers
         self.notes_use = timers.idle
         self.is_quiet = self._may_be_quiet  # unlocked, and nobody wants to know of uses
-        self._records = MemoryRecords()
+        self.sealing = Sealing(arena)
         self._open: dict[Version, None] = {}
         self._changing = RLock()
         self._turning = RLock()  # of lock() and unlock(): one at a time
-        root = SecureBytes.random(32, arena=arena)
-        self._root: Key | None = Key(root)
-        self._check = self._root.encrypt(b"", self._context)
-        self._wrapped = kek.wrap(root, self._context) if kek is not None else None
+        self._wrapped = None if kek is None else self._wrap(kek)
         _vaults.add(self)
         timers.start(self)
 
-    @property
-    def _context(self) -> bytes:
-        return b"securemem root key 1" + self.identity
+    def _wrap(self, kek: KeyEncryptionKey) -> bytes:
+        return kek.wrap(self.sealing.root.secret, self.sealing.context)
 
     @property
     def _may_be_quiet(self) -> bool:
@@ -202,34 +196,13 @@ class Vault:
     @property
     def locked(self) -> bool:
         """Whether there is no root key in clear."""
-        return self.locked_because is not None or self._root is None or self._root.secret.wiped
+        return self.locked_because is not None or not self.sealing.is_open
 
     def is_busy(self) -> bool:
         """Whether a use goes on now."""
         return bool(self.in_use)
 
     # Keys, sealed and open
-
-    def _binding(self, entry: Entry, version: Version) -> bytes:
-        """What a sealed key is bound to: the store and all that says what the key is and may."""
-        name = entry.name.encode()
-        parts = (self.identity, version.record, version.key_id, version.number.to_bytes(4, "big"))
-        fixed = (entry.algorithm.number.to_bytes(1, "big"), len(name).to_bytes(2, "big"), name)
-        return b"".join((b"securemem key 1", *parts, *fixed, entry.policy.encoded()))
-
-    def _secret_binding(self, name: str, record: bytes) -> bytes:
-        return b"securemem secret 1" + self.identity + record + name.encode()
-
-    def _root_key(self) -> Key:
-        root = self._root
-        if root is None or root.secret.wiped:  # by securemem.purge()
-            self.locked_because = "by securemem.purge()"
-            self.refuse()
-        return root
-
-    def seal(self, entry: Entry, version: Version, secret: SecureBytes) -> None:
-        """Seal a version's key into its record."""
-        self._records[version.record] = self._root_key().encrypt(secret, self._binding(entry, version))
 
     def secret(self, entry: Entry, version: Version) -> SecureBytes:
         """A version's key in clear, opened if it is not open. Only from inside the gate."""
@@ -238,21 +211,21 @@ class Vault:
             if secret is None:
                 if version.state is State.DESTROYED:
                     raise KeyNotFoundError(f"key {entry.name!r} version {version.number} was destroyed")
-                secret = self._opened(version.record, self._binding(entry, version), self.arena)
+                secret = self._opened(lambda: self.sealing.key(entry, version, self.arena))
                 while len(self._open) >= _MOST_OPEN:
                     self._close(next(iter(self._open)))
                 self._open[version] = None
                 version.secret = secret
             return secret
 
-    def _opened(self, record: bytes, binding: bytes, arena: Arena | None) -> SecureBytes:
-        root = self._root_key()
+    def _opened(self, work: Callable[[], SecureBytes]) -> SecureBytes:
+        """The secret, for which open keys are closed where there is no room."""
         try:
-            return root.decrypt(self._records[record], binding, arena=arena)
+            return work()
         except CapacityError:
             for version in tuple(self._open):
                 self._close(version)
-            return root.decrypt(self._records[record], binding, arena=arena)
+            return work()
 
     def _close(self, version: Version) -> None:
         """Drop a key in clear; it is wiped at once, or when the last use of it has ended."""
@@ -265,26 +238,25 @@ class Vault:
         secrets = [self.secret(entry, version) for version in kept]
         change()
         for version, secret in zip(kept, secrets, strict=True):
-            self.seal(entry, version, secret)
+            self.sealing.seal_key(entry, version, secret)
 
     def put(self, name: str, secret: SecureBytes) -> None:
         """Seal an opaque secret, in the place of one of that name. Only under changing()."""
-        record = os.urandom(16)
-        self._records[record] = self._root_key().encrypt(secret, self._secret_binding(name, record))
+        record = self.sealing.seal_secret(name, secret)
         former = self.entries.get(name)
         self.entries[name] = record
         if isinstance(former, bytes):
-            del self._records[former]
+            self.sealing.forget(former)
 
     def get(self, name: str, record: bytes, arena: Arena | None) -> SecureBytes:
         """Open an opaque secret. Only under changing()."""
-        return self._opened(record, self._secret_binding(name, record), arena or self.arena)
+        return self._opened(lambda: self.sealing.secret(name, record, arena or self.arena))
 
     def forget(self, name: str) -> None:
         """Delete a key with all its versions, or an opaque secret."""
         found = self.entries.pop(name)
         if isinstance(found, bytes):
-            del self._records[found]
+            self.sealing.forget(found)
             return
         found.gone = True
         for version in found.versions:
@@ -296,7 +268,7 @@ class Vault:
         entry.retire(version, State.DESTROYED)
         self.end_live(version)
         self._wipe(version)
-        del self._records[version.record]
+        self.sealing.forget(version.record)
 
     def _wipe(self, version: Version) -> None:
         secret = version.secret
@@ -335,44 +307,32 @@ class Vault:
             self.end_live()
             for version in tuple(self._open):
                 self._wipe(version)
-            root, self._root = self._root, None
-            if root is not None:
-                discard(root.secret)
+            self.sealing.close()
 
     def unlock(self, kek: KeyEncryptionKey) -> None:
         """Recover the root key; keys are opened when they are used."""
+        if self._wrapped is None:
+            raise NoKeyEncryptionKeyError("the store has no key-encryption key, and nothing to unlock")
         try:
-            root = self._recovered(kek)
+            secret = kek.unwrap(self._wrapped, self.sealing.context)
+            self._open_root(secret)
         except BaseException as error:
             self.tell_of("unlock", outcome=type(error).__name__)
             raise
-        with self._turning:
-            if not self.locked:
-                root.secret.wipe()
-            else:
-                self._wipe_all()
-                self._root = root
-                self.locked_because = None
-                self.is_quiet = self._may_be_quiet
-            self._timers.start(self)
         self.tell_of("unlock")
 
-    def _recovered(self, kek: KeyEncryptionKey) -> Key:
-        if self._wrapped is None:
-            raise NoKeyEncryptionKeyError("the store has no key-encryption key, and nothing to unlock")
-        secret = kek.unwrap(self._wrapped, self._context)
-        try:
-            root = Key(secret)
-            root.decrypt_into(self._check, bytearray(), self._context)
-        except BaseException:
-            if isinstance(secret, SecureBytes):
-                secret.wipe()
-            raise
-        return root
+    def _open_root(self, secret: SecureBytes) -> None:
+        with self._turning:
+            if self.locked:
+                self._wipe_all()
+            self.sealing.open(secret, self.arena)
+            self.locked_because = None
+            self.is_quiet = self._may_be_quiet
+            self._timers.start(self)
 
     def change_kek(self, kek: KeyEncryptionKey) -> None:
         """Wrap the root key by another key-encryption key."""
-        self._wrapped = kek.wrap(self._root_key().secret, self._context)
+        self._wrapped = self._wrap(kek)
 
     def purge(self) -> None:
         """Delete every key and secret."""
@@ -384,7 +344,7 @@ class Vault:
         """In a forked child: the keys stayed in the parent, and so did the threads that were inside."""
         self._changing, self._turning = RLock(), RLock()
         self.in_use = []
-        self._root = None
+        self.sealing.leave()
         for version in tuple(self._open):
             self._close(version)
         for one in tuple(self.live):

@@ -19,6 +19,8 @@ from securemem.exceptions import ExportedError, SizeError
 from securemem.keystore.box import HEADER, WRAPPED
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Buffer
 
     from securemem.arenas import Arena
@@ -38,7 +40,7 @@ __all__ = [
     "discard",
     "encrypt",
     "encrypt_into",
-    "new_plaintext",
+    "open_new",
     "parts",
     "sign",
     "unwrap",
@@ -82,11 +84,17 @@ def box_target(version: Version, nonce: bytes, source: memoryview, out: Buffer) 
     return target[end:]
 
 
-def new_plaintext(size: int, arena: Arena | None) -> tuple[SecureBytes, memoryview]:
-    """A secret for a plaintext of that size, and a writable view of it."""
+def open_new(size: int, arena: Arena | None, into: Callable[[memoryview], None]) -> SecureBytes:
+    """A new SecureBytes of that size, filled by a function that authenticates what it gives.
+
+    Raises what that raises, and SizeError for an empty plaintext, after that was found to be authentic.
+    """
     if size == 0:
+        into(memoryview(bytearray()))
         raise SizeError("the plaintext is empty and no SecureBytes: use decrypt_into() with an empty buffer")
-    return copy_result(size, arena)
+    plaintext, view = copy_result(size, arena)
+    into(view)
+    return plaintext
 
 
 def parts(version: Version, box: memoryview) -> tuple[bytes, memoryview, int]:
@@ -100,9 +108,8 @@ def decrypt(version: Version, secret: SecureBytes, box: memoryview, extra: tuple
     """The plaintext of a box, one byte or more."""
     context, arena = extra
     nonce, sealed, size = parts(version, box)
-    plaintext, view = new_plaintext(size, arena)
-    open_into(cipher_of(version), secret, nonce, sealed, version.header + context, view)
-    return plaintext
+    aad = version.header + context
+    return open_new(size, arena, lambda view: open_into(cipher_of(version), secret, nonce, sealed, aad, view))
 
 
 def decrypt_into(version: Version, secret: SecureBytes, box: memoryview, extra: tuple[bytes, Buffer]) -> None:
@@ -127,10 +134,8 @@ def unwrap(version: Version, secret: SecureBytes, wrapped: memoryview, extra: tu
     cipher = cipher_of(version)
     end = start + cipher.nonce_size
     size = plaintext_size(cipher, wrapped.nbytes - end)
-    key, view = copy_result(size, None)
-    head, nonce = bytes(wrapped[:start]), bytes(wrapped[start:end])
-    open_into(cipher, secret, nonce, wrapped[end:], head + context, view)
-    return key
+    aad, nonce, sealed = bytes(wrapped[:start]) + context, bytes(wrapped[start:end]), wrapped[end:]
+    return open_new(size, None, lambda view: open_into(cipher, secret, nonce, sealed, aad, view))
 
 
 def authenticate(version: Version, secret: SecureBytes, data: Buffer, code: Buffer | None) -> bytes | None:
