@@ -76,6 +76,8 @@ class Session:
         self._prepared.close()
 
     def _check(self) -> None:
+        if self._vault.locked_because is not None:
+            self._vault.refuse()
         if self._prepared.closed:
             raise KeyPolicyError(f"this session of key {self._entry.name!r} has ended: take a new one")
 

@@ -74,8 +74,12 @@ def stream_over_chunks(at_rest: str = "open", *, decrypt: bool = False) -> Pair:
         names = {"BytesIO": io.BytesIO, "sink": _Sink(), "key": key}
         if decrypt:
             ours = statement("key.decrypt_stream(BytesIO(source), sink)", source=boxed.getvalue(), **names)
-            theirs = statement("for chunk in chunks: decrypt(nonce, chunk, b'')", decrypt=cipher.decrypt, chunks=sealed, nonce=nonce)
+            theirs = statement(
+                "for chunk in chunks: decrypt(nonce, chunk, b'')", decrypt=cipher.decrypt, chunks=sealed, nonce=nonce
+            )
         else:
             ours = statement("key.encrypt_stream(BytesIO(source), sink)", source=plain, **names)
-            theirs = statement("for chunk in chunks: encrypt(nonce, chunk, b'')", encrypt=cipher.encrypt, chunks=chunks, nonce=nonce)
+            theirs = statement(
+                "for chunk in chunks: encrypt(nonce, chunk, b'')", encrypt=cipher.encrypt, chunks=chunks, nonce=nonce
+            )
         yield ours, theirs
