@@ -40,14 +40,15 @@ class PreparedCipher:
     def __init__(self, algorithm: Algorithm, key: SecureBytes) -> None:
         check_key(algorithm, key)
         view = memoryview(key)
+        self.cipher = None
         try:
             cipher = algorithm.cipher(view)
             if isinstance(cipher, XAES256GCM):
                 cipher = KeptXAES256GCM(view, cipher.commitment)
-            else:
-                view.release()
             self.cipher = cipher
         finally:
+            if not isinstance(self.cipher, KeptXAES256GCM):
+                view.release()
             scrub(DEPTH)
 
     @property
@@ -57,7 +58,10 @@ class PreparedCipher:
 
     def close(self) -> None:
         """Drop the cipher and what it holds of the key; may be called again."""
-        self.cipher = None
+        cipher, self.cipher = self.cipher, None
+        if isinstance(cipher, KeptXAES256GCM):
+            cipher.close()
+        cipher = None
         scrub(DEPTH)
 
     def encrypt(self, nonce: bytes, data: memoryview, aad: bytes) -> bytes:
@@ -70,6 +74,7 @@ class PreparedCipher:
         except OverflowError:
             raise SizeError(TOO_LONG) from None
         finally:
+            cipher = None  # a traceback that is kept is not to keep the key
             scrub(USE_DEPTH)
 
     def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes, out: memoryview) -> None:
@@ -82,6 +87,7 @@ class PreparedCipher:
         except OverflowError:
             raise SizeError(TOO_LONG) from None
         finally:
+            cipher = None  # a traceback that is kept is not to keep the key
             scrub(USE_DEPTH)
 
     def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: bytes, out: memoryview) -> None:
@@ -98,6 +104,7 @@ class PreparedCipher:
         except OverflowError:
             raise SizeError(TOO_LONG) from None
         finally:
+            cipher = None
             if not authentic:
                 wipe(out)
             scrub(USE_DEPTH)

@@ -8,6 +8,7 @@ CMAC(K, "XCMT" || N || 0x00010001) || CMAC(K, "XCMT" || N || 0x00010002), after 
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -131,8 +132,14 @@ class KeptXAES256GCM(XAES256GCM):
         self.commitment = commitment
         self._view = memoryview(scratch(_END).reveal(writable=True))
         self._address = pin(self._view)
-        self._encryptor = _Blocks(key).encryptor()
+        self._encryptor: Any = _Blocks(key).encryptor()
         self._turn = Lock()
+
+    def close(self) -> None:
+        """Drop the expanded key, and the view of the key, whoever holds this object still."""
+        self._encryptor = None
+        with suppress(BufferError):  # another thread is at work
+            self._key.release()
 
     def _derived(self, nonce: bytes) -> tuple[memoryview, Any]:
         if not self._turn.acquire(blocking=False):

@@ -145,7 +145,7 @@ class KeyHandle:
         except SizeError:
             self.decrypt_into(box, bytearray(), context)
             return self.encrypt(b"", context)
-        with plaintext:
+        with work.held(plaintext):
             return self.encrypt(plaintext, context)
 
     def session(self) -> Session:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from securemem.exceptions import KeyExistsError, KeyPolicyError, PolicyError, SizeError
 from securemem.keystore.versions import Entry, State, Version
+from securemem.keystore.work import held
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
@@ -51,13 +52,12 @@ def _add(vault: Vault, entry: Entry, key_id: bytes, secret: SecureBytes) -> Vers
 def create(  # noqa: PLR0913 - what a key is
     vault: Vault, name: str, algorithm: KeyAlgorithm, policy: Policy, secret: SecureBytes, *, key_id: bytes | None
 ) -> Entry:
-    """A new key with one version, primary, sealed from a secret, which is wiped. Only under changing()."""
+    """A new key with one version, primary, sealed from a secret. Only under changing()."""
     if name in vault.entries:
         raise KeyExistsError(f"the store has {name!r} already: delete it first, or rotate the key")
     entry = Entry(name, algorithm, policy.for_algorithm(algorithm))
     entry.promote(_add(vault, entry, key_id or urandom(16), secret))
     vault.entries[name] = entry
-    secret.wipe()
     return entry
 
 
@@ -65,7 +65,7 @@ def rotate(vault: Vault, entry: Entry, *, pending: bool) -> VersionInfo:
     """A new random version, primary unless it is to be pending."""
     with vault.changing("rotate", entry.name):
         _check_there(entry)
-        with SecureBytes.random(entry.algorithm.size, arena=vault.arena) as secret:
+        with held(SecureBytes.random(entry.algorithm.size, arena=vault.arena)) as secret:
             version = _add(vault, entry, urandom(16), secret)
         if not pending:
             entry.promote(version)

@@ -11,6 +11,7 @@ from securemem.crypto.argon2 import Cost, argon2id
 from securemem.crypto.workspace import check_secret
 from securemem.exceptions import PolicyError
 from securemem.keystore.box import not_decrypted
+from securemem.keystore.work import discard, held
 
 if TYPE_CHECKING:
     from typing import NoReturn, Self
@@ -53,7 +54,7 @@ class Passphrase:
         """
         salt = urandom(16)
         head = _HEAD.pack(_MAGIC, self._cost.memory_kib, self._cost.passes, salt)
-        with self._secret as secret, argon2id(secret, salt, cost=self._cost) as derived:
+        with held(self._secret) as secret, held(argon2id(secret, salt, cost=self._cost)) as derived:
             return head + Key(derived).encrypt(key, head + context)
 
     def unwrap(self, wrapped: bytes, context: bytes) -> SecureBytes:
@@ -62,14 +63,14 @@ class Passphrase:
         Raises DecryptionError for another passphrase or context, or what was changed; PolicyError for a cost above
         the highest, OutOfMemoryError and WipedError as wrap().
         """
-        with self._secret as secret:
+        with held(self._secret) as secret:
             if len(wrapped) < _HEAD.size or not wrapped.startswith(_MAGIC):
                 raise not_decrypted()
             _, memory_kib, passes, salt = _HEAD.unpack_from(wrapped)
             cost = Cost(memory_kib, passes)
             _check_cost(cost, self._highest)
             head, box = wrapped[: _HEAD.size], memoryview(wrapped)[_HEAD.size :]
-            with argon2id(secret, salt, cost=cost) as derived:
+            with held(argon2id(secret, salt, cost=cost)) as derived:
                 return Key(derived).decrypt(box, head + context)
 
     def __enter__(self) -> Self:
@@ -78,7 +79,7 @@ class Passphrase:
 
     def __exit__(self, *_: object) -> None:
         """Wipe it, if it was not used."""
-        self._secret.wipe()
+        discard(self._secret)
 
     def __repr__(self) -> str:
         """Tell the cost, and nothing of the passphrase."""

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from securemem.crypto.aead import Key
 from securemem.crypto.workspace import check_secret
-from securemem.exceptions import DecryptionError, StoreLockedError
-from securemem.keystore.work import discard
+from securemem.exceptions import StoreLockedError
+from securemem.keystore.work import discard, held
 from securemem.secure_bytes import SecureBytes
 from securemem.storage.memory import MemoryRecords
 
@@ -50,12 +50,13 @@ class Sealing:
     def open(self, secret: SecureBytes, arena: Arena | None) -> None:
         """Take the root key, which is moved into the arena; DecryptionError, it being wiped, if it is another."""
         check_secret(secret, "what a key-encryption key unwraps")
-        with secret:
-            root = Key(SecureBytes.copy_of(secret, arena=arena))
+        with held(secret):
+            own = SecureBytes.copy_of(secret, arena=arena)
         try:
+            root = Key(own)
             root.decrypt_into(self._check, bytearray(), self.context)
-        except DecryptionError:
-            root.secret.wipe()
+        except BaseException:
+            discard(own)
             raise
         self.close()
         self._root = root

@@ -103,6 +103,7 @@ class Session:
         except OverflowError:
             raise SizeError(TOO_LONG) from None
         finally:
+            cipher = None  # a traceback that is kept is not to keep the key
             scrub(USE_DEPTH)
             vault.in_use.remove(thread)
         self._check()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from securemem.crypto.workspace import bytes_view, check_secret
-from securemem.exceptions import KeyExistsError, KeyNotFoundError, SizeError
+from securemem.binding import wipe
+from securemem.crypto.workspace import bytes_view
+from securemem.exceptions import KeyExistsError, KeyNotFoundError, SizeError, SourceError
 from securemem.keystore import lifecycle, work
 from securemem.keystore.algorithms import algorithm_numbered, key_algorithm
 from securemem.keystore.audit import listener
@@ -86,8 +88,8 @@ class KeyStore:
         lifecycle.check_name(name)
         chosen = key_algorithm(algorithm)
         with self._vault.changing("generate", name):
-            secret = SecureBytes.random(chosen.size, arena=self._vault.arena)
-            return self._created(name, chosen.name, policy, secret)
+            with work.held(SecureBytes.random(chosen.size, arena=self._vault.arena)) as secret:
+                return self._created(name, chosen.name, policy, secret)
 
     def _created(
         self, name: str, algorithm: str, policy: Policy, secret: SecureBytes, key_id: bytes | None = None
@@ -118,7 +120,8 @@ class KeyStore:
             self._check_free(name)
             policy.for_algorithm(chosen)
             lifecycle.check_size(chosen, _size(secret))
-            return self._created(name, algorithm, policy, _taken(secret, self._vault.arena), key_id)
+            with _taking(secret, self._vault.arena) as taken:
+                return self._created(name, algorithm, policy, taken, key_id)
 
     def derive(
         self,
@@ -140,8 +143,11 @@ class KeyStore:
         info = b"securemem derive 1" + bytes((chosen.number,)) + context
         vault, entry = source._vault, source._entry  # noqa: SLF001 - both are of this package
         secret = vault.use(entry, "derive", entry.primary, work.derive, info, _KEY_ID + chosen.size)
-        with secret, secret[:_KEY_ID].reveal() as key_id, self._vault.changing("derive", name):
-            return self._created(name, algorithm, policy, secret[_KEY_ID:], bytes(key_id))
+        with work.held(secret), self._vault.changing("derive", name):
+            with secret[:_KEY_ID].reveal() as view:
+                key_id = bytes(view)
+            with work.held(secret[_KEY_ID:]) as own:
+                return self._created(name, algorithm, policy, own, key_id)
 
     def unwrap(
         self, name: str, wrapped: Buffer, policy: Policy = _USUAL, *, source: KeyHandle, context: bytes = b""
@@ -161,7 +167,7 @@ class KeyStore:
             vault.refuse_box(entry, "unwrap")
         policy.for_algorithm(chosen)
         secret = vault.use(entry, "unwrap", version, work.unwrap, view, (HEADER + _DESCRIPTOR, context))
-        with secret, self._vault.changing("unwrap", name):
+        with work.held(secret), self._vault.changing("unwrap", name):
             return self._created(name, chosen.name, policy, secret, descriptor[1:])
 
     def _check_free(self, name: str) -> None:
@@ -190,7 +196,7 @@ class KeyStore:
                 raise KeyExistsError(f"{name!r} is a key: choose another name for the secret")
             if not 0 < _size(secret) <= _LONGEST_SECRET:
                 raise SizeError(f"an opaque secret has 1 to {_LONGEST_SECRET} bytes")
-            with _taken(secret, self._vault.arena) as taken:
+            with _taking(secret, self._vault.arena) as taken:
                 self._vault.put(name, taken)
 
     def get(self, name: str, *, arena: Arena | None = None) -> SecureBytes:
@@ -281,9 +287,16 @@ def _size(secret: SecureBytes | Buffer) -> int:
     return len(secret) if isinstance(secret, SecureBytes) else bytes_view(secret, "the secret").nbytes
 
 
-def _taken(secret: SecureBytes | Buffer, arena: Arena | None) -> SecureBytes:
-    """The secret itself, or a writable buffer moved into locked memory."""
+@contextmanager
+def _taking(secret: SecureBytes | Buffer, arena: Arena | None) -> Iterator[SecureBytes]:
+    """The secret itself, or that in a writable buffer; what was given is wiped at the end, but not by an error."""
     if isinstance(secret, SecureBytes):
-        check_secret(secret, "the secret")
-        return secret
-    return SecureBytes.take(secret, arena=arena)
+        yield secret
+        work.discard(secret)
+        return
+    view = bytes_view(secret, "the secret")
+    if view.readonly:
+        raise SourceError("the buffer must be writable, as it is wiped: copy it into a bytearray or SecureBytes first")
+    with work.held(SecureBytes.copy_of(view, arena=arena)) as own:
+        yield own
+        wipe(view)

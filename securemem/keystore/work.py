@@ -6,7 +6,7 @@ has what is written here byte by byte.
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from os import urandom
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from securemem.exceptions import ExportedError, SizeError
 from securemem.keystore.box import HEADER, WRAPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from typing_extensions import Buffer
 
@@ -40,6 +40,7 @@ __all__ = [
     "discard",
     "encrypt",
     "encrypt_into",
+    "held",
     "open_new",
     "parts",
     "sign",
@@ -158,13 +159,22 @@ def agree(_version: Version, secret: SecureBytes, peer: bytes, extra: tuple[byte
     context, length, arena = extra
     both = sorted((x25519_public_key(secret), peer))
     info = b"securemem agree 1" + b"".join(both) + context
-    with x25519_exchange(secret, peer) as shared:
+    with held(x25519_exchange(secret, peer)) as shared:
         return kdf.hkdf(shared, length, info=info, arena=arena)
 
 
 def derive(_version: Version, secret: SecureBytes, info: bytes, length: int) -> SecureBytes:
     """Length bytes by HKDF."""
     return kdf.hkdf(secret, length, info=info)
+
+
+@contextmanager
+def held(secret: SecureBytes) -> Iterator[SecureBytes]:
+    """A secret for the length of a with statement, then discarded; its own would hide an error behind ExportedError."""
+    try:
+        yield secret
+    finally:
+        discard(secret)
 
 
 def discard(secret: SecureBytes) -> None:

@@ -29,6 +29,7 @@ from securemem import (
 from securemem.crypto import aead
 from securemem.keystore import State
 from securemem.keystore.cleartext import export
+from securemem.storage.memory import MemoryRecords
 
 AEADS = ["KC-XAES-256-GCM", "XAES-256-GCM", "AES-256-GCM", "AES-128-GCM", "AES-256-GCM-SIV", "ChaCha20-Poly1305"]
 OTHERS = ["HMAC-SHA-256", "HMAC-SHA-384", "HMAC-SHA-512", "Ed25519", "X25519", "HKDF-SHA-256"]
@@ -345,6 +346,25 @@ def test_imports_take_what_they_are_given(store):
     with pytest.raises(TypeError):
         store.import_key("new", "AES-256-GCM", bytearray(32), key_id=bytearray(16))
     assert "new" not in store
+
+
+def test_what_could_not_be_kept_is_left_as_it_was(store, monkeypatch):
+    """When sealing fails, a secret that was given is there still: nothing is lost on the way in."""
+    secret, plain = SecureBytes.random(32), bytearray(b"k" * 32)
+
+    def fail(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MemoryRecords, "__setitem__", fail)
+        for given in (secret, plain):
+            with pytest.raises(MemoryError):
+                store.import_key("key", "AES-256-GCM", given)
+            with pytest.raises(MemoryError):
+                store.put("secret", given)
+    assert not secret.wiped
+    assert plain == b"k" * 32
+    assert list(store) == []
 
 
 def test_stores_that_share_a_key_and_its_id_share_boxes():
