@@ -87,9 +87,11 @@ class KeyStore:
         """
         lifecycle.check_name(name)
         chosen = key_algorithm(algorithm)
-        with self._vault.changing("generate", name):
-            with work.held(SecureBytes.random(chosen.size, arena=self._vault.arena)) as secret:
-                return self._created(name, chosen.name, policy, secret)
+        with (
+            self._vault.changing("generate", name),
+            work.held(SecureBytes.random(chosen.size, arena=self._vault.arena)) as secret,
+        ):
+            return self._created(name, chosen.name, policy, secret)
 
     def _created(
         self, name: str, algorithm: str, policy: Policy, secret: SecureBytes, key_id: bytes | None = None

@@ -308,9 +308,12 @@ def breaking_cipher(key):
 BREAKING = {
     "encrypt": "key = aes(); watch(clear(key)); breaking_cipher(key); breaks(key.encrypt, b'x')",
     "encrypt_into": (
-        "key = aes(); watch(clear(key)); breaking_cipher(key); breaks(key.encrypt_into, b'x', bytearray(1 + key.overhead))"
+        "key = aes(); watch(clear(key)); breaking_cipher(key)\n"
+        "breaks(key.encrypt_into, b'x', bytearray(1 + key.overhead))"
     ),
-    "decrypt": "key = aes(); box = key.encrypt(b'x'); watch(clear(key)); breaking_cipher(key); breaks(key.decrypt, box)",
+    "decrypt": (
+        "key = aes(); box = key.encrypt(b'x'); watch(clear(key)); breaking_cipher(key)\nbreaks(key.decrypt, box)"
+    ),
     "decrypt_into": (
         "key = aes(); box = key.encrypt(b'x'); watch(clear(key)); breaking_cipher(key)\n"
         "breaks(key.decrypt_into, box, bytearray(1))"
@@ -337,9 +340,12 @@ BREAKING = {
     "a failing start of a session": (
         "key = store.generate('key'); watch(clear(key)); broken(xaes, 'pin'); breaks(key.session)"
     ),
-    "mac": "key = store.generate('key', 'HMAC-SHA-256'); watch(clear(key)); broken(mac, '_code'); breaks(key.mac, b'x')",
+    "mac": (
+        "key = store.generate('key', 'HMAC-SHA-256'); watch(clear(key)); broken(mac, '_code')\nbreaks(key.mac, b'x')"
+    ),
     "sign": (
-        "key = store.generate('key', 'Ed25519'); watch(clear(key)); broken(work, 'ed25519_sign'); breaks(key.sign, b'x')"
+        "key = store.generate('key', 'Ed25519'); watch(clear(key))\n"
+        "broken(work, 'ed25519_sign'); breaks(key.sign, b'x')"
     ),
     "agree": (
         "key = store.generate('key', 'X25519'); watch(clear(key)); broken(work, 'x25519_exchange')\n"
@@ -354,7 +360,8 @@ BREAKING = {
         "key = aes(Policy(extractable=True)); watch(clear(key)); broken(work, 'seal'); breaks(other.wrap, key)"
     ),
     "unwrap": (
-        "other = store.generate('other', policy=Policy(usages={'wrap', 'unwrap'})); key = aes(Policy(extractable=True))\n"
+        "other = store.generate('other', policy=Policy(usages={'wrap', 'unwrap'}))\n"
+        "key = aes(Policy(extractable=True))\n"
         "wrapped = other.wrap(key); watch(clear(key)); store.delete('key'); broken(lifecycle, 'create')\n"
         "breaks(store.unwrap, 'key', wrapped, source=other)"
     ),
@@ -396,9 +403,7 @@ BREAKING = {
 
 @pytest.mark.parametrize("code", BREAKING.values(), ids=BREAKING)
 def test_an_exception_in_the_middle_leaves_nothing(prey, code):
-    """Operations that break when their work is half or wholly done: nothing is outside locked memory, though the
-    exception and its frames are kept; then lock() leaves nothing at all.
-    """
+    """Nothing is outside locked memory, though the exception and its frames are kept; after lock() nothing at all."""
     attacked = prey(f"""
 {SETUP}
 {BREAK}

@@ -49,15 +49,17 @@ def store():
 
 
 class Device:
-    """A key-encryption key that is no passphrase: AES-KW, as a device or service would do it, unaware of contexts."""
+    """A key-encryption key that is no passphrase: AES-KW, as a device would do it, unaware of contexts."""
 
     def __init__(self, secret=None):
         self.secret = secret or SecureBytes.random(32)
 
-    def wrap(self, key, context):
+    def wrap(self, key, _context):
+        """Encrypt."""
         return wrap.wrap(self.secret, key)
 
-    def unwrap(self, wrapped, context):
+    def unwrap(self, wrapped, _context):
+        """Decrypt."""
         return wrap.unwrap(self.secret, wrapped)
 
 
@@ -207,7 +209,7 @@ def test_any_object_that_wraps_is_a_key_encryption_key():
     given = []
 
     class Careless(Device):
-        def unwrap(self, wrapped, context):
+        def unwrap(self, _wrapped, _context):
             given.append(SecureBytes.random(32))
             return given[-1]
 
@@ -216,7 +218,7 @@ def test_any_object_that_wraps_is_a_key_encryption_key():
     assert given[0].wiped
     for answer, error in ((b"k" * 32, TypeError), (SecureBytes.random(16), SizeError)):
         careless = Careless()
-        careless.unwrap = lambda wrapped, context, answer=answer: answer
+        careless.unwrap = lambda *_, answer=answer: answer
         with pytest.raises(error):
             store.unlock(careless)
     assert store.locked
@@ -331,7 +333,7 @@ def test_threads_use_one_store_at_once(store):
                     key.rotate()
             except (StoreLockedError, KeyPolicyError):
                 time.sleep(0.001)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - any is a failure
                 errors.append(error)
                 return
 
@@ -358,7 +360,7 @@ def test_locking_waits_for_a_use_that_goes_on(store):
     inside, go_on = threading.Event(), threading.Event()
     results = []
 
-    def work(version, secret, data, extra):
+    def work(_version, secret, _data, _extra):
         inside.set()
         assert go_on.wait(PATIENCE)
         results.append(secret.wiped)
@@ -400,12 +402,12 @@ def in_child(work):
     if pid == 0:
         try:
             answer = repr(work())
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - the parent hears of it
             answer = f"{type(error).__name__}: {error}"
         os.write(writing, answer.encode())
         os._exit(0)
     os.close(writing)
-    with open(reading, "rb") as pipe:
+    with os.fdopen(reading, "rb") as pipe:
         answer = pipe.read().decode()
     assert os.waitpid(pid, 0)[1] == 0
     return answer

@@ -79,11 +79,13 @@ class Trickle(io.RawIOBase):
         self.step = step
 
     def readinto(self, buffer):
+        """Give some."""
         count = min(self.step, len(buffer), len(self.data))
         buffer[:count], self.data[:count] = self.data[:count], b""
         return count
 
     def write(self, data):
+        """Take some."""
         self.data += data[: self.step]
         return min(len(data), self.step)
 
