@@ -79,15 +79,16 @@ class StoreMachine(RuleBasedStateMachine):
     boxes = Bundle("boxes")
     codes = Bundle("codes")
 
-    @initialize()
-    def begin(self):
-        """An empty store with a lock."""
+    @initialize(messages=st.sampled_from(MOST_MESSAGES), nbytes=st.sampled_from(MOST_BYTES))
+    def begin(self, messages, nbytes):
+        """A store with a lock, and one key."""
         self.text = b"passphrase"
         self.store = KeyStore(passphrase(self.text))
         self.locked = False
         self.keys = {}
         self.secrets = {}
         self.handles = {}
+        self.generate("one", is_mac=False, messages=messages, nbytes=nbytes)
 
     def allowed(self, use, *errors):
         """Do something; None if it is refused by one of the errors, which must be the case while locked."""
@@ -157,7 +158,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(
         target=boxes,
         data=st.data(),
-        plain=st.binary(min_size=1, max_size=30),
+        plain=st.sampled_from([b"x", b"x" * 10, b"x" * 20]),
         context=st.sampled_from(CONTEXTS),
         how=st.sampled_from(["handle", "into", "session"]),
     )
@@ -304,6 +305,6 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 StoreMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=150, stateful_step_count=50, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestStoreMachine = StoreMachine.TestCase
