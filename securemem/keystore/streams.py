@@ -97,7 +97,10 @@ class _Stream:
                 self.version.watch(self._entry, len(data))
             self._work(nonce, data, b"", out)
         finally:
-            vault.leave(thread)
+            if vault.notes_use:
+                vault.leave(thread)
+            else:
+                vault.in_use.remove(thread)
 
 
 def _derived(version: Version, secret: SecureBytes, head: bytes, context: bytes) -> tuple[PreparedCipher, bytes]:
@@ -195,15 +198,19 @@ def _pump(  # noqa: PLR0913, PLR0917 - both directions share it
     """
     size = len(data) - 1
     chunk, rest = data[:size], data[1:]
+    readinto, write, written = source.readinto, target.write, len(out)
     filled, done = _fill(source, data), 0
     while filled > size:
         stream.chunk(chunk, out, last=False)
-        _write(target, out)
-        done += len(out)
+        if (count := write(out)) != written:
+            _write_rest(target, out, count)
+        done += written
         if progress is not None:
             progress(done)
         data[0] = data[size]
-        filled = 1 + _fill(source, rest)
+        if (count := readinto(rest)) != size:
+            count = _fill(source, rest, count)
+        filled = 1 + count
     left = filled + stream.growth
     if left < 0 or (left == 0 and done > 0):  # only an empty stream has an empty chunk
         raise not_decrypted()
@@ -215,26 +222,32 @@ def _pump(  # noqa: PLR0913, PLR0917 - both directions share it
     return done
 
 
-def _fill(source: Source, view: memoryview) -> int:
-    """Read until the view is full or the source ends; the bytes read."""
-    done, size = 0, len(view)
-    while done < size:
-        count = source.readinto(view[done:] if done else view)
-        if count is None:
-            raise BlockingIOError("the source has nothing now: give one that blocks")
-        if count == 0:
-            break
+def _fill(source: Source, view: memoryview, first: int | None = -1) -> int:
+    """Read until the view is full or the source ends; the bytes read. first: what was read already, if anything was."""
+    done, count = 0, source.readinto(view) if first == -1 else first
+    while count:
         done += count
+        if done == len(view):
+            return done
+        count = source.readinto(view[done:])
+    if count is None:
+        raise BlockingIOError("the source has nothing now: give one that blocks")
     return done
 
 
 def _write(target: Target, data: bytes | memoryview) -> None:
-    """Write all of it, to raw files too, which may take less at a time."""
-    done, size = 0, len(data)
-    while done < size:
-        count = target.write(data[done:] if done else data)
-        if count is None:  # from a writer that does not count, or a raw file that would block
-            if isinstance(target, RawIOBase):
-                raise BlockingIOError("the target takes nothing now: give one that blocks")
-            return
+    """Write all of it."""
+    if data:
+        _write_rest(target, data, target.write(data))
+
+
+def _write_rest(target: Target, data: bytes | memoryview, count: int | None) -> None:
+    """Go on after a write that took count bytes: raw files may take less than all."""
+    done = 0
+    while count:
         done += count
+        if done >= len(data):
+            return
+        count = target.write(data[done:])
+    if count == 0 or isinstance(target, RawIOBase):  # other writers need not count
+        raise BlockingIOError("the target takes nothing now: give one that blocks")

@@ -98,8 +98,9 @@ def test_slow_sources_and_targets(key):
     back = Trickle()
     key.decrypt_stream(Trickle(target.data), back)
     assert back.data == data
-    for broken, name in ((Trickle(data), "readinto"), (Trickle(data), "write")):
-        setattr(broken, name, lambda _: None)
+    for name, count in (("readinto", None), ("write", None), ("write", 0)):
+        broken = Trickle(data)
+        setattr(broken, name, lambda _, count=count: count)
         with pytest.raises(BlockingIOError):
             key.encrypt_stream(broken, broken)
     for source, target in ((io.StringIO("text"), io.BytesIO()), (b"", io.BytesIO()), (io.BytesIO(), None)):
