@@ -102,7 +102,7 @@ def parts(version: Version, box: memoryview) -> tuple[bytes, memoryview, int]:
     """Nonce, ciphertext, and size of the plaintext of a box."""
     cipher = cipher_of(version)
     end = HEADER + cipher.nonce_size
-    return bytes(box[HEADER:end]), box[end:], plaintext_size(cipher, box.nbytes - end)
+    return bytes(box[HEADER:end]), box[end:], plaintext_size(box.nbytes - end - cipher.overhead)
 
 
 def decrypt(version: Version, secret: SecureBytes, box: memoryview, extra: tuple[bytes, Arena | None]) -> SecureBytes:
@@ -134,7 +134,7 @@ def unwrap(version: Version, secret: SecureBytes, wrapped: memoryview, extra: tu
     start, context = extra
     cipher = cipher_of(version)
     end = start + cipher.nonce_size
-    size = plaintext_size(cipher, wrapped.nbytes - end)
+    size = plaintext_size(wrapped.nbytes - end - cipher.overhead)
     aad, nonce, sealed = bytes(wrapped[:start]) + context, bytes(wrapped[start:end]), wrapped[end:]
     return open_new(size, None, lambda view: open_into(cipher, secret, nonce, sealed, aad, view))
 
