@@ -45,20 +45,6 @@ class _Blocks(Cipher[ECB]):
         self.mode = _ECB
 
 
-def _derive(key: memoryview, nonce: bytes) -> tuple[memoryview, Any]:
-    """Subkey and commitment, in locked scratch that lives as long as the view does; the view, and its address."""
-    view = memoryview(scratch(_END).reveal(writable=True))
-    address = pin(view)
-    _fill(_Blocks(key).encryptor(), view, address, nonce)
-    return view, address
-
-
-def _fill(encryptor: Any, view: memoryview, address: Any, nonce: bytes) -> None:
-    encryptor.update_into(_STATE + nonce[:12], view[_FIRST])
-    xaes_inputs(address, nonce)
-    encryptor.update_into(view[_SECOND], view[_REST])
-
-
 class XAES256GCM:
     """XAES-256-GCM, shaped like cryptography's ciphers; built for one operation, as it reads the key in place.
 
@@ -71,28 +57,35 @@ class XAES256GCM:
     def __init__(self, key: memoryview) -> None:
         self._key = key
 
-    def _derived(self, nonce: bytes) -> tuple[memoryview, Any]:
-        return _derive(self._key, nonce)
+    def _derived(self, nonce: bytes) -> tuple[memoryview, memoryview, Any]:
+        """Subkey and commitment, in locked scratch that lives as long as its views do, and its address."""
+        view = memoryview(scratch(_END).reveal(writable=True))
+        address = pin(view)
+        encryptor = _Blocks(self._key).encryptor()
+        encryptor.update_into(_STATE + nonce[:12], view[_FIRST])
+        xaes_inputs(address, nonce)
+        encryptor.update_into(view[_SECOND], view[_REST])
+        return view[_SUBKEY], view[_COMMITMENT : _COMMITMENT + self.commitment], address
 
     def _clear(self, address: Any) -> None:
         wipe_in_place(address, _END)
 
     def encrypt(self, nonce: bytes, data: memoryview, aad: bytes | memoryview) -> bytes:
         """Ciphertext, 16-byte tag and commitment."""
-        derived, address = self._derived(nonce)
+        subkey, commitment, address = self._derived(nonce)
         try:
-            sealed = AESGCM(derived[_SUBKEY]).encrypt(nonce[12:], data, aad)
-            return sealed + derived[_COMMITMENT : _COMMITMENT + self.commitment]
+            sealed = AESGCM(subkey).encrypt(nonce[12:], data, aad)
+            return sealed + commitment
         finally:
             self._clear(address)
 
     def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, out: memoryview) -> None:
         """The same, into a buffer of exactly that size."""
-        derived, address = self._derived(nonce)
+        subkey, commitment, address = self._derived(nonce)
         end = len(out) - self.commitment
         try:
-            AESGCM(derived[_SUBKEY]).encrypt_into(nonce[12:], data, aad, out[:end])
-            out[end:] = derived[_COMMITMENT : _COMMITMENT + self.commitment]
+            AESGCM(subkey).encrypt_into(nonce[12:], data, aad, out[:end])
+            out[end:] = commitment
         finally:
             self._clear(address)
 
@@ -101,12 +94,12 @@ class XAES256GCM:
 
         The commitment is checked first, before anything is decrypted.
         """
-        derived, address = self._derived(nonce)
+        subkey, commitment, address = self._derived(nonce)
         end = len(sealed) - self.commitment
         try:
-            if not hmac.compare_digest(derived[_COMMITMENT : _COMMITMENT + self.commitment], sealed[end:]):
+            if not hmac.compare_digest(commitment, sealed[end:]):
                 raise InvalidTag
-            AESGCM(derived[_SUBKEY]).decrypt_into(nonce[12:], sealed[:end], aad, out)
+            AESGCM(subkey).decrypt_into(nonce[12:], sealed[:end], aad, out)
         finally:
             self._clear(address)
 
@@ -125,13 +118,16 @@ class KeptXAES256GCM(XAES256GCM):
     which the key is read in place.
     """
 
-    __slots__ = ("_address", "_encryptor", "_turn", "_view", "commitment")
+    __slots__ = ("_address", "_encryptor", "_first", "_results", "_second", "_turn", "commitment")
 
     def __init__(self, key: memoryview, commitment: int) -> None:
         super().__init__(key)
         self.commitment = commitment
-        self._view = memoryview(scratch(_END).reveal(writable=True))
-        self._address = pin(self._view)
+        view = memoryview(scratch(_END).reveal(writable=True))
+        self._address = pin(view)
+        self._first = view[_FIRST]
+        self._second = view[_SECOND], view[_REST]
+        self._results = view[_SUBKEY], view[_COMMITMENT : _COMMITMENT + commitment], self._address
         self._encryptor: Any = _Blocks(key).encryptor()
         self._turn = Lock()
 
@@ -141,15 +137,19 @@ class KeptXAES256GCM(XAES256GCM):
         with suppress(BufferError):  # another thread is at work
             self._key.release()
 
-    def _derived(self, nonce: bytes) -> tuple[memoryview, Any]:
+    def _derived(self, nonce: bytes) -> tuple[memoryview, memoryview, Any]:
         if not self._turn.acquire(blocking=False):
-            return _derive(self._key, nonce)
+            return super()._derived(nonce)
         try:
-            _fill(self._encryptor, self._view, self._address, nonce)
+            update_into = self._encryptor.update_into
+            update_into(_STATE + nonce[:12], self._first)
+            xaes_inputs(self._address, nonce)
+            update_into(*self._second)
         except BaseException:
+            update_into = None  # a traceback that is kept is not to keep the key
             self._turn.release()
             raise
-        return self._view, self._address
+        return self._results
 
     def _clear(self, address: Any) -> None:
         wipe_in_place(address, _END)

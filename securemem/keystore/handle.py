@@ -87,15 +87,14 @@ class KeyHandle:
 
     def encrypt(self, data: Buffer, context: bytes = b"") -> bytes:
         """Encrypt and authenticate data into a box, which only this key opens (docs/reference/box-format.md)."""
-        entry = self._entry
-        return self._vault.use(entry, "encrypt", entry.primary, work.encrypt, data, context)  # type: ignore[no-any-return]  # what the work gives
+        return self._vault.use(self._entry, "encrypt", None, work.encrypt, data, context)  # type: ignore[no-any-return]  # what the work gives
 
     def encrypt_into(self, data: Buffer, out: Buffer, context: bytes = b"") -> None:
         """Encrypt into a writable buffer of exactly len(data) + overhead bytes, which must not overlap data.
 
         Raises SizeError for another size.
         """
-        self._vault.use(self._entry, "encrypt", self._entry.primary, work.encrypt_into, data, (context, out))
+        self._vault.use(self._entry, "encrypt", None, work.encrypt_into, data, (context, out))
 
     @property
     def overhead(self) -> int:
@@ -150,7 +149,7 @@ class KeyHandle:
 
     def session(self) -> Session:
         """The primary version made ready for a hot loop; see Session for its price."""
-        return Session(self, self._vault, self._entry, self._entry.primary)
+        return Session(self, self._vault, self._entry)
 
     # Streams and files
 
@@ -212,12 +211,12 @@ class KeyHandle:
         entry = self._entry
         usable = [version for version in entry.versions if operation in version.allowed]
         if not usable:
-            self._vault.use(entry, operation, entry.primary, work.authenticate, b"")  # raises
+            self._vault.use(entry, operation, None, work.authenticate, b"")  # raises
         return iter(sorted(usable, key=lambda version: version is not entry.primary))
 
     def mac(self, data: Buffer) -> bytes:
         """The HMAC of data: 32, 48 or 64 bytes."""
-        return self._vault.use(self._entry, "mac", self._entry.primary, work.authenticate, data)  # type: ignore[no-any-return]  # what the work gives
+        return self._vault.use(self._entry, "mac", None, work.authenticate, data)  # type: ignore[no-any-return]  # what the work gives
 
     def verify_mac(self, data: Buffer, code: Buffer) -> None:
         """Check a code against the primary and active versions; VerificationError when it is none of theirs."""
@@ -225,7 +224,7 @@ class KeyHandle:
 
     def sign(self, data: Buffer) -> bytes:
         """The Ed25519 signature of data, 64 bytes."""
-        return self._vault.use(self._entry, "sign", self._entry.primary, work.sign, data)  # type: ignore[no-any-return]  # what the work gives
+        return self._vault.use(self._entry, "sign", None, work.sign, data)  # type: ignore[no-any-return]  # what the work gives
 
     def verify(self, data: Buffer, signature: Buffer) -> None:
         """Check a signature against the primary and active versions; VerificationError when it is none of theirs."""
@@ -259,7 +258,7 @@ class KeyHandle:
 
         Raises SizeError for a public key or length of another size, PeerKeyError for a public key of low order.
         """
-        chosen = self._entry.primary if version is None else self._entry.numbered(version)
+        chosen = None if version is None else self._entry.numbered(version)
         public = bytes(bytes_view(peer, "the peer's public key"))
         return self._vault.use(self._entry, "agree", chosen, work.agree, public, (context, length, arena))  # type: ignore[no-any-return]  # what the work gives
 
@@ -273,7 +272,7 @@ class KeyHandle:
         with lifecycle.lent(other._vault, other._entry, "wrapped") as (version, secret):
             descriptor = bytes((version.algorithm.number,)) + version.key_id
             return self._vault.use(  # type: ignore[no-any-return]  # what the work gives
-                self._entry, "wrap", self._entry.primary, work.wrap, secret, (descriptor, context)
+                self._entry, "wrap", None, work.wrap, secret, (descriptor, context)
             )
 
     # Versions

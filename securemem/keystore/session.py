@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Session"]
 
 
-def _prepare(version: Version, secret: SecureBytes, _data: bytes, _extra: None) -> PreparedCipher:
-    return PreparedCipher(cipher_of(version), secret)
+def _prepare(version: Version, secret: SecureBytes, _data: bytes, _extra: None) -> tuple[Version, PreparedCipher]:
+    return version, PreparedCipher(cipher_of(version), secret)
 
 
 class Session:
@@ -52,12 +52,13 @@ class Session:
         "version",
     )
 
-    def __init__(self, handle: KeyHandle, vault: Vault, entry: Entry, version: Version | None) -> None:
+    def __init__(self, handle: KeyHandle, vault: Vault, entry: Entry) -> None:
         self._handle = handle
         self._vault = vault
         self._entry = entry
-        self._prepared: PreparedCipher = vault.use(entry, "session", version, _prepare, b"")
-        assert version is not None  # noqa: S101 - use() refuses None
+        version: Version
+        self._prepared: PreparedCipher
+        version, self._prepared = vault.use(entry, "session", None, _prepare, b"")
         self._nonce_size = cipher_of(version).nonce_size
         self._cipher = self._prepared.cipher
         self._header = version.header
@@ -99,7 +100,7 @@ class Session:
                 and next(version.tickets, None) is not None
             ):
                 nonce, head = urandom(self._nonce_size), self._header
-                return head + nonce + cipher.encrypt(nonce, data, head + context)  # type: ignore[no-any-return]  # bytes
+                return head + nonce + cipher.encrypt(nonce, data, head + context)  # type: ignore[arg-type]  # any buffer will do
         except OverflowError:
             raise SizeError(TOO_LONG) from None
         finally:

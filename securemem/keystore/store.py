@@ -144,7 +144,7 @@ class KeyStore:
         policy.for_algorithm(chosen)
         info = b"securemem derive 1" + bytes((chosen.number,)) + context
         vault, entry = source._vault, source._entry  # noqa: SLF001 - both are of this package
-        secret = vault.use(entry, "derive", entry.primary, work.derive, info, _KEY_ID + chosen.size)
+        secret = vault.use(entry, "derive", None, work.derive, info, _KEY_ID + chosen.size)
         with work.held(secret), self._vault.changing("derive", name):
             with secret[:_KEY_ID].reveal() as view:
                 key_id = bytes(view)

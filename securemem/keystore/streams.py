@@ -117,17 +117,17 @@ def _derived(version: Version, secret: SecureBytes, head: bytes, context: bytes)
 
 def _begin(
     version: Version, secret: SecureBytes, head: bytes | memoryview, context: bytes
-) -> tuple[PreparedCipher, bytes]:
-    """The cipher and the head of a new stream, or the cipher for a head that was read."""
+) -> tuple[Version, PreparedCipher, bytes]:
+    """The version, the cipher and the head of a new stream, or the cipher for a head that was read."""
     if not head:
         head = version.header_of(STREAM) + urandom(_SALT)
         cipher, commitment = _derived(version, secret, head, context)
-        return cipher, head + commitment
+        return version, cipher, head + commitment
     cipher, commitment = _derived(version, secret, bytes(head[:-_COMMITMENT]), context)
     if not hmac.compare_digest(commitment, head[-_COMMITMENT:]):
         cipher.close()
         raise not_decrypted()
-    return cipher, b""
+    return version, cipher, b""
 
 
 def encrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
@@ -135,9 +135,7 @@ def encrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
 ) -> int:
     """Encrypt a stream; the bytes written after the header. As KeyHandle.encrypt_stream()."""
     _check(source, target)
-    version = entry.primary
-    cipher, head = vault.use(entry, "encrypt", version, _begin, b"", context)
-    assert version is not None  # noqa: S101 - use() refuses None
+    version, cipher, head = vault.use(entry, "encrypt", None, _begin, b"", context)
     stream = _Stream(vault, entry, version, cipher, cipher.encrypt_into, _TAG)
     try:
         with _Buffer(CHUNK + 1, vault.arena) as plain:
@@ -157,7 +155,7 @@ def decrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
     version = entry.find(bytes(head[:HEADER])) if size == _HEAD and head[5] == STREAM else None
     if version is None:
         vault.refuse_box(entry, "decrypt")
-    cipher, _ = vault.use(entry, "decrypt", version, _begin, memoryview(head), context)
+    version, cipher, _ = vault.use(entry, "decrypt", version, _begin, memoryview(head), context)
     stream = _Stream(vault, entry, version, cipher, cipher.decrypt_into, -_TAG)
     try:
         with _Buffer(CHUNK, vault.arena) as plain:

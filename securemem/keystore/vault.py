@@ -120,6 +120,14 @@ class Vault:
             self._timers.used = boottime()
         self.in_use.remove(thread)
 
+    def _allowed(self, entry: Entry, operation: str, named: Version | None) -> Version:
+        """The version, looked at while nobody changes the key; raises what tells why it may not."""
+        with self._changing:
+            version = entry.primary if named is None else named
+            if version is None or operation not in version.allowed:
+                entry.refuse(operation, version)
+            return version
+
     def refuse_box(self, entry: Entry, operation: str) -> NoReturn:
         """Raise for what no version of the key made; what is wrong with the use itself comes first."""
         try:
@@ -136,20 +144,24 @@ class Vault:
         self,
         entry: Entry,
         operation: str,
-        version: Version | None,
+        named: Version | None,
         work: Callable[[Version, SecureBytes, Any, Any], Any],
         data: Any,
         extra: Any = None,
     ) -> Any:
-        """Do one piece of work with a key, after checking its policy and state; the result of work."""
+        """Do one piece of work with a key, after checking its policy and state; the result of work.
+
+        named: the version; None takes the primary one.
+        """
         thread = get_ident()
         self.in_use.append(thread)
+        version = entry.primary if named is None else named
         try:
             try:
                 if self.locked_because is not None:
                     self.refuse()
                 if version is None or operation not in version.allowed:
-                    entry.refuse(operation, version)
+                    version = self._allowed(entry, operation, named)
                 if operation in BOUNDED:
                     if version.watched:
                         version.watch(entry, memoryview(data).nbytes)
