@@ -61,10 +61,13 @@ class XAES256GCM:
         """Subkey and commitment, in locked scratch that lives as long as its views do, and its address."""
         view = memoryview(scratch(_END).reveal(writable=True))
         address = pin(view)
-        encryptor = _Blocks(self._key).encryptor()
-        encryptor.update_into(_STATE + nonce[:12], view[_FIRST])
-        xaes_inputs(address, nonce)
-        encryptor.update_into(view[_SECOND], view[_REST])
+        encryptor: Any = _Blocks(self._key).encryptor()
+        try:
+            encryptor.update_into(_STATE + nonce[:12], view[_FIRST])
+            xaes_inputs(address, nonce)
+            encryptor.update_into(view[_SECOND], view[_REST])
+        finally:
+            encryptor = None  # a traceback that is kept is not to keep the key
         return view[_SUBKEY], view[_COMMITMENT : _COMMITMENT + self.commitment], address
 
     def _clear(self, address: Any) -> None:

@@ -323,7 +323,7 @@ BREAKING = {
         "breaks(key.rewrap, box)"
     ),
     "encrypt, XAES": (
-        "key = store.generate('key'); watch(clear(key)); broken(xaes, '_derive'); breaks(key.encrypt, b'x')"
+        "key = store.generate('key'); watch(clear(key)); broken(xaes, 'xaes_inputs'); breaks(key.encrypt, b'x')"
     ),
     "session": (
         "key = aes(); watch(clear(key)); Stop = TypeError; session = key.session(); breaks(session.encrypt, 'text')\n"
@@ -332,6 +332,10 @@ BREAKING = {
     "default session": (
         "key = store.generate('key'); watch(clear(key)); Stop = TypeError; session = key.session()\n"
         "breaks(session.encrypt, 'text'); session.end()"
+    ),
+    "default session, in its cipher": (
+        "key = store.generate('key'); watch(clear(key)); session = key.session(); broken(xaes, 'xaes_inputs')\n"
+        "breaks(session.encrypt, b'x'); session.end()"
     ),
     "session, decrypt": (
         "key = store.generate('key'); box = key.encrypt(b'x'); watch(clear(key)); session = key.session()\n"
