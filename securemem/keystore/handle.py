@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from securemem.crypto.signing import ed25519_verify
@@ -14,7 +15,7 @@ from securemem.keystore.versions import State
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import NoReturn
 
     from typing_extensions import Buffer
@@ -206,13 +207,13 @@ class KeyHandle:
 
     # Authentication, signatures, agreement, wrapping
 
-    def _readers(self, operation: str) -> Iterator[Version]:
+    def _readers(self, operation: str) -> list[Version]:
         """The versions that may check something, the primary first; KeyPolicyError if none may."""
         entry = self._entry
         usable = [version for version in entry.versions if operation in version.allowed]
         if not usable:
             self._vault.use(entry, operation, None, work.authenticate, b"")  # raises
-        return iter(sorted(usable, key=lambda version: version is not entry.primary))
+        return sorted(usable, key=lambda version: version is not entry.primary)
 
     def mac(self, data: Buffer) -> bytes:
         """The HMAC of data: 32, 48 or 64 bytes."""
@@ -231,16 +232,12 @@ class KeyHandle:
         self._check("verify", _verify, data, signature)
 
     def _check(self, operation: str, check: Callable[..., object], data: Buffer, code: Buffer) -> None:
-        failure: VerificationError | None = None
-        for version in self._readers(operation):
-            try:
+        *others, last = self._readers(operation)
+        for version in others:
+            with suppress(VerificationError):
                 self._vault.use(self._entry, operation, version, check, data, code)
-            except VerificationError as error:
-                failure = error
-            else:
                 return
-        assert failure is not None  # noqa: S101 - there is one reader at least
-        raise failure
+        self._vault.use(self._entry, operation, last, check, data, code)
 
     def agree(
         self,

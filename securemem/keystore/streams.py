@@ -11,6 +11,7 @@ last, so that none can be cut, moved, doubled or added. docs/reference/box-forma
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
 from io import RawIOBase
 from os import urandom
 from threading import get_ident
@@ -171,9 +172,12 @@ class _Buffer:
         self._secret = SecureBytes.zeros(size, arena=arena)
 
     def __enter__(self) -> memoryview:
-        return memoryview(self._secret.reveal(writable=True))
+        self._view = memoryview(self._secret.reveal(writable=True))
+        return self._view
 
     def __exit__(self, *_: object) -> None:
+        with suppress(BufferError):  # source or target keep a view of it
+            self._view.release()
         discard(self._secret)
 
 
@@ -194,26 +198,27 @@ def _pump(  # noqa: PLR0913, PLR0917 - both directions share it
 
     data: room for a chunk and one byte of the next, which tells that there is one.
     """
-    size = len(data) - 1
-    chunk, rest = data[:size], data[1:]
-    readinto, write, written = source.readinto, target.write, len(out)
+    size, written = len(data) - 1, len(out)
+    readinto, write = source.readinto, target.write
     filled, done = _fill(source, data), 0
-    while filled > size:
-        stream.chunk(chunk, out, last=False)
-        if (count := write(out)) != written:
-            _write_rest(target, out, count)
-        done += written
-        if progress is not None:
-            progress(done)
-        data[0] = data[size]
-        if (count := readinto(rest)) != size:
-            count = _fill(source, rest, count)
-        filled = 1 + count
+    with data[:size] as chunk, data[1:] as rest:  # released at the end, for the sake of a traceback that is kept
+        while filled > size:
+            stream.chunk(chunk, out, last=False)
+            if (count := write(out)) != written:
+                _write_rest(target, out, count)
+            done += written
+            if progress is not None:
+                progress(done)
+            data[0] = data[size]
+            if (count := readinto(rest)) != size:
+                count = _fill(source, rest, count)
+            filled = 1 + count
     left = filled + stream.growth
     if left < 0 or (left == 0 and done > 0):  # only an empty stream has an empty chunk
         raise not_decrypted()
-    stream.chunk(data[:filled], out[:left], last=True)
-    _write(target, out[:left])
+    with data[:filled] as chunk, out[:left] as result:
+        stream.chunk(chunk, result, last=True)
+        _write(target, result)
     done += left
     if progress is not None:
         progress(done)

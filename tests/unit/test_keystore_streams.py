@@ -8,6 +8,7 @@ import tracemalloc
 
 import pytest
 
+import securemem
 from securemem import (
     DecryptionError,
     KeyPolicyError,
@@ -187,6 +188,23 @@ def test_chunks_go_out_before_the_end_is_known(key):
         key.decrypt_stream(io.BytesIO(sealed(key, data)[: HEAD + 2 * SEALED]), target)
     assert data.startswith(target.getvalue())
     assert len(target.getvalue()) == CHUNK
+
+
+def test_no_plaintext_is_held_by_an_exception_that_is_kept(key):
+    """The buffers of a stream that failed are wiped and closed, though the frames of its error live on."""
+    stream, before = sealed(key, os.urandom(3 * CHUNK)), securemem.statistics()
+    kept = []
+    for cut in (HEAD + SEALED + 100, HEAD + SEALED):
+        with pytest.raises(DecryptionError) as caught:
+            key.decrypt_stream(io.BytesIO(stream[:cut]), io.BytesIO())
+        kept.append(caught.value)
+    broken = Trickle(bytes(CHUNK))
+    broken.write = lambda _: None
+    with pytest.raises(BlockingIOError) as caught:
+        key.encrypt_stream(io.BytesIO(bytes(3 * CHUNK)), broken)
+    kept.append(caught.value)
+    after = securemem.statistics()
+    assert (after.open_windows, after.live_bytes) == (before.open_windows, before.live_bytes)
 
 
 def test_progress_and_results(key):
