@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from securemem.arenas import Arena, Statistics, configure, fits, purge, statistics
@@ -20,6 +21,9 @@ from securemem.exceptions import (
     FrozenError,
     HardLimitError,
     KeyExhaustedError,
+    KeyExistsError,
+    KeyNotFoundError,
+    KeyPolicyError,
     LockError,
     LockFlagsError,
     LockInterruptedError,
@@ -31,6 +35,7 @@ from securemem.exceptions import (
     LockUnsupportedError,
     LockWarning,
     MappingLimitError,
+    NoKeyEncryptionKeyError,
     OutOfMemoryError,
     PeerKeyError,
     PolicyError,
@@ -41,6 +46,7 @@ from securemem.exceptions import (
     SizeError,
     SourceError,
     StackLimitError,
+    StoreLockedError,
     SystemRefusalError,
     UnmappedError,
     VerificationError,
@@ -52,6 +58,8 @@ from securemem.version import __version__
 
 if TYPE_CHECKING:
     from securemem.crypto.sealed import SealedBytes
+    from securemem.keystore import KeyHandle, KeyStore, Policy
+    from securemem.keystore.passphrase import Passphrase
 
 __all__ = [
     "Arena",
@@ -66,6 +74,11 @@ __all__ = [
     "FrozenError",
     "HardLimitError",
     "KeyExhaustedError",
+    "KeyExistsError",
+    "KeyHandle",
+    "KeyNotFoundError",
+    "KeyPolicyError",
+    "KeyStore",
     "LockError",
     "LockFlagsError",
     "LockInterruptedError",
@@ -77,8 +90,11 @@ __all__ = [
     "LockUnsupportedError",
     "LockWarning",
     "MappingLimitError",
+    "NoKeyEncryptionKeyError",
     "OutOfMemoryError",
+    "Passphrase",
     "PeerKeyError",
+    "Policy",
     "PolicyError",
     "Protection",
     "ProtectionError",
@@ -91,6 +107,7 @@ __all__ = [
     "SourceError",
     "StackLimitError",
     "Statistics",
+    "StoreLockedError",
     "SystemRefusalError",
     "UnmappedError",
     "VerificationError",
@@ -104,11 +121,19 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    """Load what needs the package `cryptography` when it is first asked for."""
-    if name != "SealedBytes":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from securemem.crypto.sealed import SealedBytes  # noqa: PLC0415 - importing securemem does not import cryptography
+# What needs the package `cryptography` is loaded when it is first asked for.
+_LAZY = {
+    "KeyHandle": "securemem.keystore",
+    "KeyStore": "securemem.keystore",
+    "Passphrase": "securemem.keystore.passphrase",
+    "Policy": "securemem.keystore",
+    "SealedBytes": "securemem.crypto.sealed",
+}
 
-    globals()[name] = SealedBytes
-    return SealedBytes
+
+def __getattr__(name: str) -> object:
+    """Load a name of a higher layer."""
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(_LAZY[name]), name)
+    return value

@@ -18,6 +18,11 @@
     ├── VerificationError (ValueError)        a tag or signature that does not fit
     ├── PeerKeyError (ValueError)             a public key that no secret can be agreed with
     ├── KeyExhaustedError (RuntimeError)      a key encrypted as many messages as it may
+    ├── KeyPolicyError (PermissionError)      a use that the key's policy or state forbids
+    ├── KeyNotFoundError (KeyError)           a name that the store does not have
+    ├── KeyExistsError (ValueError)           a name that the store has already
+    ├── StoreLockedError (RuntimeError)       a locked store was used
+    ├── NoKeyEncryptionKeyError (RuntimeError) a store that nothing could unlock was to be locked
     ├── SystemRefusalError (OSError)          the kernel refused; errno says how
     │   ├── LockError                         ... to lock
     │   │   ├── LockRangeError (ValueError)   EINVAL: the range runs past the end of the address space
@@ -57,6 +62,9 @@ __all__ = [
     "FrozenError",
     "HardLimitError",
     "KeyExhaustedError",
+    "KeyExistsError",
+    "KeyNotFoundError",
+    "KeyPolicyError",
     "LockError",
     "LockFlagsError",
     "LockInterruptedError",
@@ -68,6 +76,7 @@ __all__ = [
     "LockUnsupportedError",
     "LockWarning",
     "MappingLimitError",
+    "NoKeyEncryptionKeyError",
     "OutOfMemoryError",
     "PeerKeyError",
     "PolicyError",
@@ -78,6 +87,7 @@ __all__ = [
     "SizeError",
     "SourceError",
     "StackLimitError",
+    "StoreLockedError",
     "SystemRefusalError",
     "UnmappedError",
     "VerificationError",
@@ -147,6 +157,28 @@ class PeerKeyError(SecureMemError, ValueError):
 
 class KeyExhaustedError(SecureMemError, RuntimeError):
     """A key has encrypted as many messages as random nonces allow: use a new key."""
+
+
+class KeyPolicyError(SecureMemError, PermissionError):
+    """The policy of a key, or the state of its version, forbids what was asked; the message says which rule."""
+
+
+class KeyNotFoundError(SecureMemError, KeyError):
+    """The store has no key, or no opaque secret, of that name, or the key no such version."""
+
+    __str__ = Exception.__str__  # KeyError would show the message in quotes
+
+
+class KeyExistsError(SecureMemError, ValueError):
+    """The store has a key or an opaque secret of that name already."""
+
+
+class StoreLockedError(SecureMemError, RuntimeError):
+    """The key store is locked; the message says since when and what unlocks it."""
+
+
+class NoKeyEncryptionKeyError(SecureMemError, RuntimeError):
+    """A store without a key-encryption key was to be locked: its keys would be lost."""
 
 
 class SystemRefusalError(SecureMemError, OSError):

@@ -25,8 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALGORITHMS",
+    "NOT_DECRYPTED",
+    "TOO_LONG",
     "Algorithm",
     "AlgorithmName",
+    "Cipher",
     "algorithm_named",
     "check_key",
     "open_into",
@@ -40,16 +43,24 @@ AlgorithmName = Literal[
 ]
 
 _TAG = 16
-_TOO_LONG = "data and associated data may have up to 2**31 - 1 bytes each: encrypt in pieces"
-_NOT_DECRYPTED = "the ciphertext could not be decrypted with this key and associated data"
+TOO_LONG = "data and associated data may have up to 2**31 - 1 bytes each: encrypt in pieces"
+NOT_DECRYPTED = "the ciphertext could not be decrypted with this key and associated data"
 
 
-class _Cipher(Protocol):
+class Cipher(Protocol):
     """What cryptography's AEAD objects have in common; they copy the key and are dropped after one operation."""
 
-    def encrypt(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, /) -> bytes: ...
-    def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, out: memoryview, /) -> object: ...
-    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: bytes | memoryview, out: memoryview, /) -> object: ...
+    def encrypt(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, /) -> bytes:
+        """The ciphertext, and what follows it."""
+        ...
+
+    def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, out: memoryview, /) -> object:
+        """The same, into a buffer of exactly that size."""
+        ...
+
+    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: bytes | memoryview, out: memoryview, /) -> object:
+        """The plaintext, into a buffer of exactly its size; InvalidTag if it is not authentic."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ class Algorithm:
     nonce_size: int
     overhead: int
     most_messages: int
-    cipher: Callable[[memoryview], _Cipher]
+    cipher: Callable[[memoryview], Cipher]
 
 
 _RANDOM_96 = 2**32  # NIST SP 800-38D, 8.3: a chance of 2**-32 that two random 96-bit nonces are equal
@@ -97,7 +108,7 @@ def seal(algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad
     try:
         return algorithm.cipher(view).encrypt(nonce, memoryview(data), aad if type(aad) is bytes else memoryview(aad))
     except OverflowError:
-        raise SizeError(_TOO_LONG) from None
+        raise SizeError(TOO_LONG) from None
     finally:
         view.release()
         scrub(DEPTH)
@@ -111,7 +122,7 @@ def seal_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
     try:
         algorithm.cipher(view).encrypt_into(nonce, data, aad if type(aad) is bytes else memoryview(aad), out)
     except OverflowError:
-        raise SizeError(_TOO_LONG) from None
+        raise SizeError(TOO_LONG) from None
     finally:
         view.release()
         scrub(DEPTH)
@@ -129,20 +140,20 @@ def open_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
     except InvalidTag:
         pass  # raised below, where no context is chained
     except OverflowError:
-        raise SizeError(_TOO_LONG) from None
+        raise SizeError(TOO_LONG) from None
     finally:
         view.release()
         if not authentic:
             wipe(out)
         scrub(DEPTH)
     if not authentic:
-        raise DecryptionError(_NOT_DECRYPTED)
+        raise DecryptionError(NOT_DECRYPTED)
 
 
 def plaintext_size(size: int) -> int:
     """A ciphertext's size less its overhead; DecryptionError where it is too short for any plaintext."""
     if size < 0:
-        raise DecryptionError(_NOT_DECRYPTED)
+        raise DecryptionError(NOT_DECRYPTED)
     return size
 
 

@@ -8,6 +8,8 @@ CMAC(K, "XCMT" || N || 0x00010001) || CMAC(K, "XCMT" || N || 0x00010002), after 
 from __future__ import annotations
 
 import hmac
+from contextlib import suppress
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
@@ -22,7 +24,7 @@ from securemem.crypto.workspace import scratch
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["KCXAES256GCM", "XAES256GCM"]
+__all__ = ["KCXAES256GCM", "XAES256GCM", "KeptXAES256GCM"]
 
 # The scratch, as core/blocks.h has it, then subkey and commitment. The cipher asks for room of 15 bytes more than it
 # writes: at first that is where later blocks go.
@@ -43,17 +45,6 @@ class _Blocks(Cipher[ECB]):
         self.mode = _ECB
 
 
-def _derive(key: memoryview, nonce: bytes) -> tuple[memoryview, Any]:
-    """Subkey and commitment, in locked scratch that lives as long as the view does; the view, and its address."""
-    view = memoryview(scratch(_END).reveal(writable=True))
-    address = pin(view)
-    encryptor = _Blocks(key).encryptor()
-    encryptor.update_into(_STATE + nonce[:12], view[_FIRST])
-    xaes_inputs(address, nonce)
-    encryptor.update_into(view[_SECOND], view[_REST])
-    return view, address
-
-
 class XAES256GCM:
     """XAES-256-GCM, shaped like cryptography's ciphers; built for one operation, as it reads the key in place.
 
@@ -61,43 +52,59 @@ class XAES256GCM:
     """
 
     __slots__ = ("_key",)
-    commitment = 0  # bytes after the tag
+    commitment: int = 0  # bytes after the tag
 
     def __init__(self, key: memoryview) -> None:
         self._key = key
 
+    def _derived(self, nonce: bytes) -> tuple[memoryview, memoryview, Any]:
+        """Subkey and commitment, in locked scratch that lives as long as its views do, and its address."""
+        view = memoryview(scratch(_END).reveal(writable=True))
+        address = pin(view)
+        encryptor: Any = _Blocks(self._key).encryptor()
+        try:
+            encryptor.update_into(_STATE + nonce[:12], view[_FIRST])
+            xaes_inputs(address, nonce)
+            encryptor.update_into(view[_SECOND], view[_REST])
+        finally:
+            encryptor = None  # a traceback that is kept is not to keep the key
+        return view[_SUBKEY], view[_COMMITMENT : _COMMITMENT + self.commitment], address
+
+    def _clear(self, address: Any) -> None:
+        wipe_in_place(address, _END)
+
     def encrypt(self, nonce: bytes, data: memoryview, aad: bytes | memoryview) -> bytes:
         """Ciphertext, 16-byte tag and commitment."""
-        derived, address = _derive(self._key, nonce)
+        subkey, commitment, address = self._derived(nonce)
         try:
-            sealed = AESGCM(derived[_SUBKEY]).encrypt(nonce[12:], data, aad)
-            return sealed + derived[_COMMITMENT : _COMMITMENT + self.commitment]
+            sealed = AESGCM(subkey).encrypt(nonce[12:], data, aad)
+            return sealed + commitment
         finally:
-            wipe_in_place(address, _END)
+            self._clear(address)
 
     def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, out: memoryview) -> None:
         """The same, into a buffer of exactly that size."""
-        derived, address = _derive(self._key, nonce)
+        subkey, commitment, address = self._derived(nonce)
         end = len(out) - self.commitment
         try:
-            AESGCM(derived[_SUBKEY]).encrypt_into(nonce[12:], data, aad, out[:end])
-            out[end:] = derived[_COMMITMENT : _COMMITMENT + self.commitment]
+            AESGCM(subkey).encrypt_into(nonce[12:], data, aad, out[:end])
+            out[end:] = commitment
         finally:
-            wipe_in_place(address, _END)
+            self._clear(address)
 
     def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: bytes | memoryview, out: memoryview) -> None:
         """The plaintext, into a buffer of exactly its size; cryptography's InvalidTag if it is not authentic.
 
         The commitment is checked first, before anything is decrypted.
         """
-        derived, address = _derive(self._key, nonce)
+        subkey, commitment, address = self._derived(nonce)
         end = len(sealed) - self.commitment
         try:
-            if not hmac.compare_digest(derived[_COMMITMENT : _COMMITMENT + self.commitment], sealed[end:]):
+            if not hmac.compare_digest(commitment, sealed[end:]):
                 raise InvalidTag
-            AESGCM(derived[_SUBKEY]).decrypt_into(nonce[12:], sealed[:end], aad, out)
+            AESGCM(subkey).decrypt_into(nonce[12:], sealed[:end], aad, out)
         finally:
-            wipe_in_place(address, _END)
+            self._clear(address)
 
 
 class KCXAES256GCM(XAES256GCM):
@@ -105,3 +112,49 @@ class KCXAES256GCM(XAES256GCM):
 
     __slots__ = ()
     commitment = 32
+
+
+class KeptXAES256GCM(XAES256GCM):
+    """XAES-256-GCM for many messages: cryptography keeps the expanded key, and the scratch is kept here.
+
+    commitment: 32 bytes of it, or 0. What comes while another thread is at work goes the way of a single message, for
+    which the key is read in place.
+    """
+
+    __slots__ = ("_address", "_encryptor", "_first", "_results", "_second", "_turn", "commitment")
+
+    def __init__(self, key: memoryview, commitment: int) -> None:
+        super().__init__(key)
+        self.commitment = commitment
+        view = memoryview(scratch(_END).reveal(writable=True))
+        self._address = pin(view)
+        self._first = view[_FIRST]
+        self._second = view[_SECOND], view[_REST]
+        self._results = view[_SUBKEY], view[_COMMITMENT : _COMMITMENT + commitment], self._address
+        self._encryptor: Any = _Blocks(key).encryptor()
+        self._turn = Lock()
+
+    def close(self) -> None:
+        """Drop the expanded key, and the view of the key, whoever holds this object still."""
+        self._encryptor = None
+        with suppress(BufferError):  # another thread is at work
+            self._key.release()
+
+    def _derived(self, nonce: bytes) -> tuple[memoryview, memoryview, Any]:
+        if not self._turn.acquire(blocking=False):
+            return super()._derived(nonce)
+        try:
+            update_into = self._encryptor.update_into
+            update_into(_STATE + nonce[:12], self._first)
+            xaes_inputs(self._address, nonce)
+            update_into(*self._second)
+        except BaseException:
+            update_into = None  # a traceback that is kept is not to keep the key
+            self._turn.release()
+            raise
+        return self._results
+
+    def _clear(self, address: Any) -> None:
+        wipe_in_place(address, _END)
+        if address is self._address:
+            self._turn.release()

@@ -1,0 +1,103 @@
+"""What keys can be made for: the algorithms by their standard names, their numbers in boxes, and their sizes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from securemem.crypto.agreement import x25519_public_key
+from securemem.crypto.ciphers import ALGORITHMS as CIPHERS
+from securemem.crypto.ciphers import Algorithm as Cipher
+from securemem.crypto.signing import ed25519_public_key
+from securemem.exceptions import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from securemem.crypto.mac import HashName
+    from securemem.secure_bytes import SecureBytes
+
+__all__ = ["KeyAlgorithm", "KeyAlgorithmName", "Purpose", "algorithm_numbered", "key_algorithm"]
+
+Purpose = Literal["encryption", "wrapping", "authentication", "signing", "agreement", "derivation"]
+KeyAlgorithmName = Literal[
+    "KC-XAES-256-GCM",
+    "XAES-256-GCM",
+    "AES-256-GCM",
+    "AES-128-GCM",
+    "AES-256-GCM-SIV",
+    "ChaCha20-Poly1305",
+    "HMAC-SHA-256",
+    "HMAC-SHA-384",
+    "HMAC-SHA-512",
+    "Ed25519",
+    "X25519",
+    "HKDF-SHA-256",
+]
+
+_UNBOUNDED = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class KeyAlgorithm:
+    """One algorithm that a key is for. Sizes in bytes.
+
+    number: what stands for it in boxes; never given to another one.
+    purposes: what its keys may be for, the usual purpose first; a key has one.
+    size: of a generated key. least, most: of an imported one.
+    most_messages: how many one key may protect, by the algorithm's own limits.
+    cipher, hash_name, public_key: what it is made of.
+    """
+
+    name: KeyAlgorithmName
+    number: int
+    purposes: tuple[Purpose, ...]
+    size: int
+    least: int
+    most: int
+    most_messages: int = _UNBOUNDED
+    cipher: Cipher | None = None
+    hash_name: HashName | None = None
+    public_key: Callable[[SecureBytes], bytes] | None = None
+
+
+def _aead(number: int, name: KeyAlgorithmName) -> KeyAlgorithm:
+    cipher = CIPHERS[name]
+    size = cipher.key_size
+    return KeyAlgorithm(name, number, ("encryption", "wrapping"), size, size, size, cipher.most_messages, cipher)
+
+
+def _hmac(number: int, name: KeyAlgorithmName, size: int, hash_name: HashName) -> KeyAlgorithm:
+    return KeyAlgorithm(name, number, ("authentication",), size, 16, 4096, hash_name=hash_name)
+
+
+_ALGORITHMS: dict[str, KeyAlgorithm] = {
+    one.name: one
+    for one in (
+        _aead(1, "KC-XAES-256-GCM"),
+        _aead(2, "XAES-256-GCM"),
+        _aead(3, "AES-256-GCM"),
+        _aead(4, "AES-128-GCM"),
+        _aead(5, "AES-256-GCM-SIV"),
+        _aead(6, "ChaCha20-Poly1305"),
+        _hmac(16, "HMAC-SHA-256", 32, "SHA-256"),
+        _hmac(17, "HMAC-SHA-384", 48, "SHA-384"),
+        _hmac(18, "HMAC-SHA-512", 64, "SHA-512"),
+        KeyAlgorithm("Ed25519", 32, ("signing",), 32, 32, 32, public_key=ed25519_public_key),
+        KeyAlgorithm("X25519", 48, ("agreement",), 32, 32, 32, public_key=x25519_public_key),
+        KeyAlgorithm("HKDF-SHA-256", 64, ("derivation",), 32, 16, 4096),
+    )
+}
+_BY_NUMBER = {one.number: one for one in _ALGORITHMS.values()}
+
+
+def key_algorithm(name: str) -> KeyAlgorithm:
+    """The algorithm of that name; PolicyError where there is none."""
+    if name not in _ALGORITHMS:
+        raise PolicyError(f"algorithm {name!r} does not exist: choose one of {', '.join(map(repr, _ALGORITHMS))}")
+    return _ALGORITHMS[name]
+
+
+def algorithm_numbered(number: int) -> KeyAlgorithm | None:
+    """The algorithm of that number in a box, if there is one."""
+    return _BY_NUMBER.get(number)

@@ -1,0 +1,98 @@
+"""A key-encryption key from a passphrase, by Argon2id (RFC 9106); docs/reference/box-format.md has what it writes."""
+
+from __future__ import annotations
+
+import struct
+from os import urandom
+from typing import TYPE_CHECKING, Final
+
+from securemem.crypto.aead import Key
+from securemem.crypto.argon2 import Cost, argon2id
+from securemem.crypto.workspace import check_secret
+from securemem.exceptions import PolicyError
+from securemem.keystore.box import not_decrypted
+from securemem.keystore.work import discard, held
+
+if TYPE_CHECKING:
+    from typing import NoReturn, Self
+
+    from securemem.secure_bytes import SecureBytes
+
+__all__ = ["Passphrase"]
+
+_MAGIC: Final = b"smp\x01"
+_HEAD: Final = struct.Struct(">4sII16s")  # magic and version, memory_kib, passes, salt
+_DEFAULT: Final = Cost()
+_HIGHEST: Final = Cost(memory_kib=1024 * 1024, passes=64)
+
+
+class Passphrase:
+    """A passphrase that wraps or unwraps the root key of a store, once.
+
+    secret: the passphrase. It is wiped by the one wrap() or unwrap(), whether it was right or wrong, and at the end of
+        a with statement: read it anew for each unlocking.
+    cost: of what wrap() writes; it is kept beside the wrapped key, so that unwrap() knows it.
+    highest: the highest cost that unwrap() accepts from a wrapped key, which someone else may have written; 1 GiB and
+        64 passes unless given.
+
+    Raises TypeError, WipedError or ForkedError when the secret cannot be read.
+    """
+
+    __slots__ = ("_cost", "_highest", "_secret")
+
+    def __init__(self, secret: SecureBytes, *, cost: Cost = _DEFAULT, highest: Cost = _HIGHEST) -> None:
+        check_secret(secret, "the passphrase")
+        _check_cost(cost, highest)
+        self._secret = secret
+        self._cost = cost
+        self._highest = highest
+
+    def wrap(self, key: SecureBytes, context: bytes) -> bytes:
+        """Encrypt a key under the passphrase, which is wiped.
+
+        Raises OutOfMemoryError where Argon2id cannot have its memory, WipedError when the passphrase was used before.
+        """
+        salt = urandom(16)
+        head = _HEAD.pack(_MAGIC, self._cost.memory_kib, self._cost.passes, salt)
+        with held(self._secret) as secret, held(argon2id(secret, salt, cost=self._cost)) as derived:
+            return head + Key(derived).encrypt(key, head + context)
+
+    def unwrap(self, wrapped: bytes, context: bytes) -> SecureBytes:
+        """Decrypt what wrap() gave. The passphrase is wiped.
+
+        Raises DecryptionError for another passphrase or context, or what was changed; PolicyError for a cost above
+        the highest, OutOfMemoryError and WipedError as wrap().
+        """
+        with held(self._secret) as secret:
+            if len(wrapped) < _HEAD.size or not wrapped.startswith(_MAGIC):
+                raise not_decrypted()
+            _, memory_kib, passes, salt = _HEAD.unpack_from(wrapped)
+            cost = Cost(memory_kib, passes)
+            _check_cost(cost, self._highest)
+            head, box = wrapped[: _HEAD.size], memoryview(wrapped)[_HEAD.size :]
+            with held(argon2id(secret, salt, cost=cost)) as derived:
+                return Key(derived).decrypt(box, head + context)
+
+    def __enter__(self) -> Self:
+        """Return the passphrase itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wipe it, if it was not used."""
+        discard(self._secret)
+
+    def __repr__(self) -> str:
+        """Tell the cost, and nothing of the passphrase."""
+        return f"<Passphrase: Argon2id, {self._cost.memory_kib} KiB, {self._cost.passes} passes>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise TypeError("a Passphrase cannot be pickled or copied")
+
+
+def _check_cost(cost: Cost, highest: Cost) -> None:
+    if cost.memory_kib > highest.memory_kib or cost.passes > highest.passes:
+        raise PolicyError(
+            f"the cost of {cost.memory_kib} KiB and {cost.passes} passes is above the highest that this Passphrase "
+            f"accepts, {highest.memory_kib} KiB and {highest.passes} passes: give another `highest`"
+        )

@@ -1,0 +1,117 @@
+"""The rules of a key, fixed when it is made: what it may be used for, when, how often, and whether it may leave."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from securemem.exceptions import PolicyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from securemem.keystore.algorithms import KeyAlgorithm, Purpose
+
+__all__ = ["BOUNDED", "PROTECTING", "Policy", "Usage"]
+
+Usage = Literal["encrypt", "decrypt", "wrap", "unwrap", "mac", "verify_mac", "sign", "verify", "agree", "derive"]
+
+_USAGES: dict[Purpose, frozenset[Usage]] = {
+    "encryption": frozenset({"encrypt", "decrypt"}),
+    "wrapping": frozenset({"wrap", "unwrap"}),
+    "authentication": frozenset({"mac", "verify_mac"}),
+    "signing": frozenset({"sign", "verify"}),
+    "agreement": frozenset({"agree"}),
+    "derivation": frozenset({"derive"}),
+}
+_ALL = frozenset[str]().union(*_USAGES.values())
+# Only the primary version does these.
+PROTECTING: frozenset[str] = frozenset({"encrypt", "wrap", "mac", "sign"})
+# These make something new: only in the key's time, and they are counted.
+BOUNDED: frozenset[str] = PROTECTING | {"agree", "derive"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a key may be used for; it cannot be changed later, only its extractability be given up.
+
+    usages: any of "encrypt" and "decrypt"; "wrap" and "unwrap"; "mac" and "verify_mac"; "sign" and "verify"; "agree";
+        "derive". All of one purpose, that is of one of these groups. None: all that its algorithm is usually for.
+    extractable: whether the key may be wrapped, and exported in clear.
+    not_before, not_after: from when to when the key protects something new (encrypt, wrap, mac, sign, agree, derive);
+        what it protected can be read afterwards too. With a time zone. The originator-usage period of NIST SP 800-57.
+    max_messages, max_bytes: how much each version of the key protects at most; 1 or more. A stream is one message.
+
+    Raises PolicyError for what contradicts itself, TypeError for other types.
+    """
+
+    usages: frozenset[Usage] | None = None
+    extractable: bool = False
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    max_messages: int | None = None
+    max_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check every rule by itself and against the others."""
+        if self.usages is not None:
+            object.__setattr__(self, "usages", _checked_usages(self.usages))
+        if not isinstance(self.extractable, bool):
+            raise TypeError("extractable must be True or False")
+        for name in ("not_before", "not_after"):
+            _check_time(name, getattr(self, name))
+        if self.not_before and self.not_after and self.not_before >= self.not_after:
+            raise PolicyError("not_before must come before not_after: the key could never be used")
+        for name in ("max_messages", "max_bytes"):
+            _check_limit(name, getattr(self, name))
+
+    def for_algorithm(self, algorithm: KeyAlgorithm) -> Policy:
+        """The policy with its usages named, which must be what keys of the algorithm can be used for."""
+        if self.usages is None:
+            return replace(self, usages=_USAGES[algorithm.purposes[0]])
+        possible = [_USAGES[purpose] for purpose in algorithm.purposes]
+        if not any(self.usages <= one for one in possible):
+            groups = " or ".join(_listed(one) for one in possible)
+            raise PolicyError(f"a key for {algorithm.name} is for {groups}, not for {_listed(self.usages)}")
+        return self
+
+    def encoded(self) -> bytes:
+        """The policy in one way to write it, to be authenticated together with the key."""
+        times = [one.timestamp() if one else None for one in (self.not_before, self.not_after)]
+        fields = [sorted(self.usages or ()), self.extractable, *times, self.max_messages, self.max_bytes]
+        return json.dumps(fields, separators=(",", ":")).encode()
+
+
+def _listed(usages: Iterable[str]) -> str:
+    return " and ".join(map(repr, sorted(usages)))
+
+
+def _checked_usages(usages: Iterable[Usage]) -> frozenset[Usage]:
+    if isinstance(usages, str):
+        raise TypeError("usages must be a set of words, such as {'encrypt', 'decrypt'}")
+    given = frozenset(usages)
+    if unknown := given - _ALL:
+        raise PolicyError(f"usages {_listed(unknown)} do not exist: choose from {_listed(_ALL)}")
+    if not any(given and given <= group for group in _USAGES.values()):
+        raise PolicyError(f"a key has one purpose: usages {_listed(given) or 'of none'} are not of one")
+    return given
+
+
+def _check_time(name: str, time: datetime | None) -> None:
+    if time is None:
+        return
+    if not isinstance(time, datetime):
+        raise TypeError(f"{name} must be a datetime or None")
+    if time.tzinfo is None:
+        raise PolicyError(f"{name} must have a time zone: datetime.now(UTC) has one")
+
+
+def _check_limit(name: str, limit: int | None) -> None:
+    if limit is None:
+        return
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise TypeError(f"{name} must be an integer or None")
+    if not 0 < limit <= 2**62:
+        raise PolicyError(f"{name}={limit} must be from 1 to 2**62, or None for no bound of its own")
