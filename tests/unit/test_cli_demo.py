@@ -149,7 +149,7 @@ sys.exit(main(["demo", {str(file)!r}]))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.count("not allowed") == 6
     assert "200,000 bytes encrypted" in done.stdout
-    assert "locked          True" in done.stdout
+    assert "locked             True" in done.stdout
     assert "Verdict: no verdict on copies: the kernel forbids" in done.stdout
 
 
