@@ -134,6 +134,9 @@ class Key:
         """
         nonce, sealed, size = self._parts(ciphertext)
         if size == 0:
+            open_into(
+                self._algorithm, self._secret, nonce, sealed, aad, memoryview(bytearray())
+            )  # a cut one is no more
             raise SizeError("the plaintext is empty and no SecureBytes: use decrypt_into() with an empty buffer")
         plaintext = SecureBytes.zeros(size, arena=arena)
         view = memoryview(plaintext.reveal(True))  # noqa: FBT003 - by name it takes longer

@@ -64,10 +64,13 @@ def decrypt(  # noqa: PLR0913 - what an AEAD takes
     *,
     arena: Arena | None = None,
 ) -> SecureBytes:
-    """The plaintext, one byte or more, of what encrypt() gave; DecryptionError when it is not authentic."""
+    """The plaintext of what encrypt() gave; DecryptionError when it is not authentic, SizeError when it is empty."""
     chosen, plain = _checked(algorithm, key, nonce)
     sealed = bytes_view(ciphertext, "ciphertext")
-    plaintext, view = copy_result(plaintext_size(sealed.nbytes - chosen.overhead), arena)
+    size = plaintext_size(sealed.nbytes - chosen.overhead)
+    if size == 0:
+        open_into(chosen, key, plain, sealed, aad, memoryview(bytearray()))  # a cut one is no more than not authentic
+    plaintext, view = copy_result(size, arena)
     open_into(chosen, key, plain, sealed, aad, view)
     return plaintext
 
