@@ -261,6 +261,19 @@ def test_hazmat_takes_the_callers_nonce(algorithm):
     assert caught.value.__context__ is None
 
 
+@ALGORITHM
+def test_an_empty_plaintext_is_authenticated_first(algorithm):
+    """A whole box of nothing is a SizeError, for no SecureBytes is empty; a cut one is a DecryptionError like any."""
+    key = Key.generate(algorithm)
+    empty, cut = key.encrypt(b""), key.encrypt(b"data")[: key.overhead]
+    at = ciphers.ALGORITHMS[algorithm].nonce_size
+    for box, error in ((empty, SizeError), (cut, DecryptionError)):
+        with pytest.raises(error):
+            key.decrypt(box)
+        with pytest.raises(error):
+            hazmat.decrypt(algorithm, key.secret, box[:at], box[at:])
+
+
 def test_nobody_imports_hazmat_by_accident():
     """No module of securemem imports it, and it is not there until it is imported by name."""
     package = Path(securemem.__file__).parent
