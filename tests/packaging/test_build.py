@@ -71,7 +71,7 @@ def artifacts(tmp_path_factory):
     if given:
         return Path(given)
     out = tmp_path_factory.mktemp("dist")
-    pytest.importorskip("build", reason="building needs the package `build`: install the extra `lint`")
+    pytest.importorskip("build", reason="building needs the package `build`: install the extra `test`")
     subprocess.run([sys.executable, "-m", "build", "-q", "--outdir", str(out), str(ROOT)], check=True)
     return out
 
@@ -105,7 +105,7 @@ def test_sdist_is_complete(artifacts):
 
 def test_sdist_builds_without_git(artifacts, tmp_path):
     """A wheel can be built from the unpacked sdist, where no repository is."""
-    pytest.importorskip("build", reason="building needs the package `build`: install the extra `lint`")
+    pytest.importorskip("build", reason="building needs the package `build`: install the extra `test`")
     (sdist,) = artifacts.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         archive.extractall(tmp_path, filter="data")
