@@ -108,7 +108,7 @@ static bool may_guard_each(const sm_arena *arena, size_t spans) {
     return mappings <= allowed;
 }
 
-/* A slab of up to *spans spans, fewer where a limit asks for it. */
+/* A slab of so many spans, or of fewer where a limit asks for it. */
 static enum sm_status grow(sm_arena *arena, struct sm_slab **out, size_t slot_size, size_t span_length, size_t spans) {
     bool reclaimed = false;
     bool locked = true;

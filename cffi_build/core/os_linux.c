@@ -1,8 +1,9 @@
-/* os_linux.c: the verbs of os.h on Linux, and the only file that makes system
- * calls.  Each verb is one call, its result checked, its failure noted.
+/* os_linux.c: the verbs of os.h on Linux; but for os_linux_locks.c no other
+ * file makes system calls.  Each verb is one call, its result checked, its
+ * failure noted.
  *
- * Sources: mmap(2), mremap(2), mprotect(2), mlock(2), madvise(2), memfd_secret(2),
- * getrandom(2), prctl(2), process_vm_readv(2), and proc(5) for
+ * Sources: mmap(2), mremap(2), mprotect(2), mlock(2), madvise(2),
+ * memfd_secret(2), getrandom(2), prctl(2), process_vm_readv(2), and proc(5) for
  * vm.max_map_count.
  */
 #include "os.h"

@@ -9,7 +9,6 @@
 #include "pages.h"
 
 #include <errno.h>
-#include <string.h>
 
 /* Address space left to others' mappings, which the kernel places downwards. */
 #define ROOM_ABOVE ((size_t)1 << 30)

@@ -67,7 +67,7 @@ def round_trip_protected(descriptor: int, key: SecureBytes) -> int:
     encrypted = bytearray(len(plain) + _TAG)
     try:
         with plain, decrypted, plain.reveal(writable=True) as source, decrypted.reveal(writable=True) as target:
-            cipher = AESGCM(key)  # type: ignore[arg-type]  # its stub knows a few types only; it keeps what it is given, so no view
+            cipher = AESGCM(key)  # type: ignore[arg-type]  # its signature names a few types only; it keeps what it is given, so no view
             for index, length in _chunks_into(descriptor, source):
                 with (
                     source[:length] as clear,

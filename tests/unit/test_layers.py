@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 import securemem
 
 PACKAGE = Path(securemem.__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
 # docs/architecture.md tells what each layer is for.
 LAYERS = {
     "exceptions": 0,
@@ -110,6 +112,14 @@ def test_only_crypto_imports_cryptography():
     """The primitives are behind one door."""
     users = {name for name, path in SOURCES.items() if any(i.split(".")[0] == "cryptography" for i in imports(path))}
     assert all(name.split(".")[0] == "crypto" for name in users)
+
+
+def test_only_the_platform_files_make_system_calls():
+    """No other unit of the core includes what declares them; the platform's files, the positive control, do."""
+    declares = re.compile(r"#include <(sys/|unistd|fcntl|sched|linux/)")
+    units = (ROOT / "cffi_build" / "core").glob("*.[ch]")
+    users = {path.name for path in units if declares.search(path.read_text())}
+    assert users == {"os_linux.c", "os_linux_locks.c"}
 
 
 def test_import_does_not_load_cryptography():

@@ -573,6 +573,8 @@ def test_text_is_redacted(arena):
     secret = SecureBytes.copy_of(b"password", arena=arena)
     for text in (repr(secret), str(secret), f"{secret}", f"{secret!r}", f"{secret:>40}", "%s" % secret, ascii(secret)):  # noqa: UP031 - each way is tested
         assert text.strip() == "<SecureBytes: 8 bytes>"
+    with pytest.raises(TypeError, match="str"):
+        secret.__format__(3)
     secret.wipe()
     assert repr(secret) == "<SecureBytes: wiped>"
 
