@@ -15,11 +15,13 @@ MACHINE = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64":
 # setuptools wants paths relative to the folder that holds setup.py.
 ROOT = HERE.parent
 
-PER_MACHINE = set((HERE / "core").glob("registers_*.c"))
-CORE = sorted(set((HERE / "core").glob("*.c")) - PER_MACHINE)
-CORE += [HERE / "core" / f"registers_{MACHINE[platform.machine().lower()]}.c"]
+FOLDERS = [HERE / name for name in ("core", "platform", "locks", "crypto")]
+PER_MACHINE = set((HERE / "platform").glob("registers_*.c"))
+CORE = sorted({source for folder in FOLDERS for source in folder.glob("*.c")} - PER_MACHINE)
+CORE += [HERE / "platform" / f"registers_{MACHINE[platform.machine().lower()]}.c"]
 TYPES = sorted((HERE / "types").glob("*.c"))
 HEADERS = [*sorted(HERE.glob("*/*.h")), HERE / "core.cdef.h"]
+INCLUDES = [f"-I{folder}" for folder in FOLDERS]
 
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Werror=implicit-function-declaration"]
 HARDENING = ["-O2", "-std=c11", "-D_GNU_SOURCE", "-fvisibility=hidden", "-fstack-protector-strong"]
@@ -52,7 +54,7 @@ def make(name: str, core: list[Path], *, extra_cdef: str = "", flags: list[str],
         name,
         '#include "securemem.h"\n#include "wipe.h"\n#include "blocks.h"\n' + extra_cdef,
         sources=[str(path.relative_to(ROOT)) for path in [*core, *TYPES]],
-        include_dirs=[str((HERE / "core").relative_to(ROOT))],
+        include_dirs=[str(folder.relative_to(ROOT)) for folder in FOLDERS],
         depends=[str(path.relative_to(ROOT)) for path in HEADERS],
         extra_compile_args=flags,
         extra_link_args=linking,

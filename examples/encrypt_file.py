@@ -26,7 +26,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from securemem import SecureBytes
-from securemem.binding import scrub
+from securemem._binding.memory import scrub
 
 KEY_BYTES = 32
 CHUNK = 16 * 1024

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from securemem import SecureBytes
-from securemem.binding import scrub
+from securemem._binding.memory import scrub
 
 LONGEST_TOKEN = 4096
 

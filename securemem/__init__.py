@@ -20,6 +20,7 @@ from securemem.exceptions import (
     ForkedError,
     FrozenError,
     HardLimitError,
+    InvalidArgumentError,
     KeyExhaustedError,
     KeyExistsError,
     KeyNotFoundError,
@@ -38,7 +39,6 @@ from securemem.exceptions import (
     NoKeyEncryptionKeyError,
     OutOfMemoryError,
     PeerKeyError,
-    PolicyError,
     ProtectionError,
     RandomError,
     ScanRefusedError,
@@ -52,7 +52,6 @@ from securemem.exceptions import (
     VerificationError,
     WipedError,
 )
-from securemem.locking import verify
 from securemem.secure_bytes import Protection, SecureBytes
 from securemem.version import __version__
 
@@ -73,6 +72,7 @@ __all__ = [
     "ForkedError",
     "FrozenError",
     "HardLimitError",
+    "InvalidArgumentError",
     "KeyExhaustedError",
     "KeyExistsError",
     "KeyHandle",
@@ -95,7 +95,6 @@ __all__ = [
     "Passphrase",
     "PeerKeyError",
     "Policy",
-    "PolicyError",
     "Protection",
     "ProtectionError",
     "RandomError",
@@ -117,7 +116,6 @@ __all__ = [
     "fits",
     "purge",
     "statistics",
-    "verify",
 ]
 
 

@@ -1,4 +1,4 @@
-# The first module of the compiled object, made by cffi; only binding.py imports it.
+# The first module of the compiled object, made by cffi; only `_binding.load` imports it.
 from typing import Any
 
 ffi: Any  # cffi's own types are not typed

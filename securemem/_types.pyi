@@ -1,4 +1,4 @@
-# The second module of the compiled object, with the types; binding.py loads it.
+# The second module of the compiled object, with the types; `_binding.load` loads it.
 from collections.abc import Callable
 from types import TracebackType
 from typing import ClassVar, NoReturn, SupportsIndex, final

@@ -8,8 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from securemem import binding
-from securemem.exceptions import PolicyError
+from securemem._binding import arenas as binding
+from securemem.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from securemem._types import ArenaHandle
 
-    AtRest = Literal["closed", "open"]
+    AtRest = Literal["noaccess", "readwrite"]
     Lock = Literal["require", "warn"]
     Backend = Literal["mlock", "memfd_secret"]
 else:
@@ -84,20 +84,20 @@ def _policy(at_rest: str, lock: str, backend: str, max_bytes: int | None) -> tup
         ("backend", backend, binding.BACKEND),
     ):
         if word not in known:
-            raise PolicyError(f"{name}={word!r} does not exist: choose one of {', '.join(map(repr, known))}")
+            raise InvalidArgumentError(f"{name}={word!r} does not exist: choose one of {', '.join(map(repr, known))}")
     if max_bytes is not None and not isinstance(max_bytes, int):
         raise TypeError("max_bytes must be an integer, a number of bytes, or None for no bound")
     page = os.sysconf("SC_PAGE_SIZE")
     if max_bytes is not None and not page <= max_bytes <= 2**62:
-        raise PolicyError(f"max_bytes={max_bytes} is out of range: give from {page}, a page, to 2**62, or None")
+        raise InvalidArgumentError(f"max_bytes={max_bytes} is out of range: give {page} (a page) to 2**62, or None")
     return binding.AT_REST[at_rest], binding.LOCK[lock], binding.BACKEND[backend], max_bytes or 0
 
 
 class Arena(ArenaHandle):
     """A pool of locked pages that secrets are made in, with policies of its own.
 
-    at_rest: "closed": pages without an open view have no access at all (PROT_NONE), so that a stray read or write
-        faults; a view costs two mprotect calls. "open": pages stay accessible, for hot paths.
+    at_rest: "noaccess": pages without an open view have no access at all (PROT_NONE), so that a stray read or write
+        faults; a view costs two mprotect calls. "readwrite": pages stay accessible, for hot paths.
     lock: "require": a secret that cannot be locked into RAM is refused with LockLimitError or LockError. "warn":
         LockWarning, and the secret is made in memory that is protected in every other way.
     max_bytes: the most bytes of pages (whole pages, guard pages left out) the arena may hold; None: no bound of
@@ -105,14 +105,14 @@ class Arena(ArenaHandle):
     backend: "mlock": anonymous memory. "memfd_secret": memory that the kernel itself does not map, hidden from
         other processes and from root's debuggers; while any lives, the machine cannot hibernate.
 
-    Raises PolicyError for a word or bound that does not exist. No memory is taken before the first secret.
+    Raises InvalidArgumentError for a word or bound that does not exist. No memory is taken before the first secret.
     The arena lives for as long as it or one of its secrets does. As a context manager it is closed at the end.
     """
 
     def __init__(
         self,
         *,
-        at_rest: AtRest = "closed",
+        at_rest: AtRest = "noaccess",
         lock: Lock = "require",
         max_bytes: int | None = None,
         backend: Backend = "mlock",
@@ -157,14 +157,14 @@ class Arena(ArenaHandle):
 
 def configure(
     *,
-    at_rest: AtRest = "closed",
+    at_rest: AtRest = "noaccess",
     lock: Lock = "require",
     max_bytes: int | None = None,
     backend: Backend = "mlock",
 ) -> None:
     """Set the policies of the default arena, in which secrets are made that name no other; as for `Arena`.
 
-    Raises PolicyError for a word or bound that does not exist, ConfigurationError after the arena's first use.
+    Raises InvalidArgumentError for a word or bound that does not exist, ConfigurationError after the arena's first use.
     """
     binding.configure(*_policy(at_rest, lock, backend, max_bytes))
 

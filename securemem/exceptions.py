@@ -9,7 +9,7 @@
     ├── FrozenError (BufferError)             writable view of a frozen secret
     ├── SizeError (ValueError)                a size that no secret can have
     ├── SourceError (BufferError)             a source buffer that cannot be read in place, or not wiped
-    ├── PolicyError (ValueError)              an arena policy that does not exist
+    ├── InvalidArgumentError (ValueError)              an arena policy that does not exist
     ├── LockFlagsError (ValueError)           mlockall() flags that ask for nothing
     ├── HardLimitError (PermissionError)      a soft limit above the hard one
     ├── ConfigurationError (RuntimeError)     configure() after the first use
@@ -61,6 +61,7 @@ __all__ = [
     "ForkedError",
     "FrozenError",
     "HardLimitError",
+    "InvalidArgumentError",
     "KeyExhaustedError",
     "KeyExistsError",
     "KeyNotFoundError",
@@ -79,7 +80,6 @@ __all__ = [
     "NoKeyEncryptionKeyError",
     "OutOfMemoryError",
     "PeerKeyError",
-    "PolicyError",
     "ProtectionError",
     "RandomError",
     "ScanRefusedError",
@@ -123,7 +123,7 @@ class SourceError(SecureMemError, BufferError):
     """A source buffer is not contiguous, or is read-only where it is to be wiped."""
 
 
-class PolicyError(SecureMemError, ValueError):
+class InvalidArgumentError(SecureMemError, ValueError):
     """An arena policy that does not exist, or a bound that no page fits in."""
 
 

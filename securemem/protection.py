@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from securemem.memory_map import Mapping, mappings
+from securemem._memory_map import Mapping, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from securemem import binding
+from securemem._binding import arenas as binding
 from securemem.protection import Protection
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@
 #include "arena.h"
 
 #include <stdint.h>
+#include <stdlib.h>
 
 #define MAX_RUN_PAGES 64
 #define SHARE_OF_MAPPINGS 4 /* a quarter */
@@ -93,6 +94,32 @@ size_t sm_arena_drop_idle(sm_arena *arena) {
     return before - arena->counts.page_bytes;
 }
 
+/* -- the list of arenas -- */
+
+static struct sm_arena *arenas;
+
+sm_arena *sm_arena_first(void) {
+    return arenas;
+}
+
+void sm_arena_enlist(sm_arena *arena) {
+    arena->next = arenas;
+    arenas = arena;
+}
+
+void sm_arena_forget_list(void) {
+    arenas = NULL;
+}
+
+void sm_arena_free_if_unused(sm_arena *arena) {
+    if (arena->held || arena->taken > 0) return;
+    sm_arena_drop_idle(arena);
+    struct sm_arena **link = &arenas;
+    while (*link != arena) link = &(*link)->next;
+    *link = arena->next;
+    free(arena);
+}
+
 static size_t drop_idle_everywhere(void) {
     size_t dropped = 0;
     for (sm_arena *arena = sm_arena_first(); arena != NULL; arena = arena->next) dropped += sm_arena_drop_idle(arena);
@@ -100,7 +127,7 @@ static size_t drop_idle_everywhere(void) {
 }
 
 static bool may_guard_each(const sm_arena *arena, size_t spans) {
-    if (arena->policy.at_rest != SM_AT_REST_CLOSED) return false;
+    if (arena->policy.at_rest != SM_AT_REST_NOACCESS) return false;
     static size_t allowed;
     if (allowed == 0) allowed = sm_os_max_mappings() / SHARE_OF_MAPPINGS;
     size_t mappings = 2 * spans + 1;

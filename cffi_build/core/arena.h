@@ -38,6 +38,8 @@ void sm_arena_visit(sm_arena *arena, void (*visit)(struct sm_slot *slot, void *c
 void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context);
 
 sm_arena *sm_arena_first(void); /* the rest by next */
+void sm_arena_enlist(sm_arena *arena);
+void sm_arena_forget_list(void);
 /* Frees it once neither its handle nor a secret needs it. */
 void sm_arena_free_if_unused(sm_arena *arena);
 size_t sm_arena_slot_size(int size_class);

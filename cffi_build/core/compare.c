@@ -4,7 +4,7 @@
  * costs more than comparing a key does.
  */
 #include "arena.h"
-#include "process.h"
+#include "gate.h"
 #include "secret.h"
 #include "wipe.h"
 

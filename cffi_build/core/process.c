@@ -1,23 +1,15 @@
-/* process.c: start and end, and the crossing of a fork.
+/* process.c: the core's start and end, and what each unit does in a forked child.
  *
- * The generation lives in a sentinel page that the kernel zeroes in a child
- * (MADV_WIPEONFORK).  A zero there tells of any fork, raw clone included,
- * without a system call; the next generation is then written into it.  The
- * mutex is held over fork(), so that the child finds the bookkeeping whole.
+ * The mutex is held over fork(), so that the child finds the bookkeeping whole.
  */
-#include "process.h"
-
 #include <errno.h>
 #include <pthread.h>
 
 #include "arena.h"
+#include "gate.h"
 #include "os.h"
 #include "page_locks.h"
 #include "secret.h"
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static volatile uint64_t *sentinel;
-struct sm_process sm_process = {.generation = 1};
 
 /* The parent's pages are not mapped here.  Their addresses are taken, so that
  * a view opened before the fork faults and never reads another mapping. */
@@ -25,20 +17,7 @@ static void settle_in_child(void) {
     sm_arena_abandon_all();
     sm_secret_forget_pending();
     sm_page_locks_forget();
-    sm_process.generation++;
-    *sentinel = sm_process.generation;
-}
-
-void sm_enter(void) {
-    if (*sentinel == 0) { /* raw clone: no handler ran, and the mutex may be held by a thread that is not here */
-        mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
-        settle_in_child();
-    }
-    pthread_mutex_lock(&mutex);
-}
-
-void sm_leave(void) {
-    pthread_mutex_unlock(&mutex);
+    sm_gate_next_generation();
 }
 
 static void before_fork(void) {
@@ -64,28 +43,16 @@ bool sm_lock_is_unlimited(void) {
 }
 
 enum sm_status sm_start(void) {
-    if (sentinel != NULL) return SM_OK;
-    size_t page = sm_os_page_size();
-    void *address = NULL;
-    if (sm_os_random((uint8_t *)&sm_process.cookie, sizeof sm_process.cookie) != 0) return SM_NO_RANDOM;
-    if (sm_os_reserve(&address, page) != 0) return SM_NO_MEMORY;
-    if (sm_os_protect(address, page, SM_ACCESS_WRITE) != 0 || sm_os_wipe_on_fork(address, page) != 0) {
-        sm_os_unmap(address, page);
-        return SM_REFUSED;
-    }
-    if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) != 0) {
-        sm_os_unmap(address, page);
-        sm_failure_set("pthread_atfork", ENOMEM, 0);
-        return SM_NO_MEMORY;
-    }
-    *(volatile uint64_t *)address = sm_process.generation;
-    sm_pages_start(address);
-    sentinel = address;
-    return SM_OK;
+    if (sm_gate_is_open()) return SM_OK;
+    enum sm_status status = sm_gate_start(settle_in_child);
+    if (status != SM_OK) return status;
+    if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0) return SM_OK;
+    sm_failure_set("pthread_atfork", ENOMEM, 0);
+    return SM_NO_MEMORY;
 }
 
 void sm_stop(void) {
-    if (sentinel == NULL) return;
+    if (!sm_gate_is_open()) return;
     sm_enter();
     sm_secret_wipe_all();
     sm_leave();

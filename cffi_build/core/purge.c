@@ -3,7 +3,7 @@
  * Secrets that share a page are wiped through one window.
  */
 #include "arena.h"
-#include "process.h"
+#include "gate.h"
 #include "secret.h"
 
 /* Holds one page's window open while its secrets are wiped one by one. */

@@ -5,31 +5,17 @@
 #include <stdlib.h>
 
 #include "arena.h"
-#include "process.h"
+#include "gate.h"
 
-static struct sm_arena *arenas;
 static struct sm_arena *default_arena;
-static struct sm_policy default_policy = {SM_AT_REST_CLOSED, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
-
-sm_arena *sm_arena_first(void) {
-    return arenas;
-}
+static struct sm_policy default_policy = {SM_AT_REST_NOACCESS, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
 
 void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context) {
     struct sm_arena *next;
-    for (struct sm_arena *arena = arenas; arena != NULL; arena = next) {
+    for (struct sm_arena *arena = sm_arena_first(); arena != NULL; arena = next) {
         next = arena->next; /* giving back the last slot may free the arena */
         sm_arena_visit(arena, visit, context);
     }
-}
-
-void sm_arena_free_if_unused(sm_arena *arena) {
-    if (arena->held || arena->taken > 0) return;
-    sm_arena_drop_idle(arena);
-    struct sm_arena **link = &arenas;
-    while (*link != arena) link = &(*link)->next;
-    *link = arena->next;
-    free(arena);
 }
 
 static enum sm_status create(sm_arena **out, const struct sm_policy *policy) {
@@ -42,8 +28,7 @@ static enum sm_status create(sm_arena **out, const struct sm_policy *policy) {
     arena->generation = sm_generation();
     arena->held = true;
     for (size_t i = 0; i < SM_SIZE_CLASSES; i++) arena->classes[i].next_pages = 1;
-    arena->next = arenas;
-    arenas = arena;
+    sm_arena_enlist(arena);
     *out = arena;
     return SM_OK;
 }
@@ -85,13 +70,13 @@ bool sm_arena_is_locked(const sm_arena *arena) {
 }
 
 void sm_arena_abandon_all(void) {
-    for (sm_arena *arena = arenas; arena != NULL; arena = arena->next) {
+    for (sm_arena *arena = sm_arena_first(); arena != NULL; arena = arena->next) {
         for (struct sm_slab *slab = arena->slabs; slab != NULL; slab = slab->next) {
             /* Taken already: then by a mapping made since the fork, and there is nothing to keep free. */
             (void)sm_os_reserve_at(slab->pages.region, slab->pages.region_length);
         }
     }
-    arenas = NULL;
+    sm_arena_forget_list();
     default_arena = NULL;
     sm_slab_forget_leftovers();
     sm_windows_forget_all();

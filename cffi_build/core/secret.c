@@ -10,7 +10,7 @@
 #include "secret.h"
 
 #include "arena.h"
-#include "process.h"
+#include "gate.h"
 #include "wipe.h"
 
 static size_t pending;

@@ -64,7 +64,7 @@ enum sm_status {
     SM_NO_STACK     /* the thread's stack has no such room */
 };
 
-enum sm_at_rest { SM_AT_REST_CLOSED = 0, SM_AT_REST_OPEN = 1 };
+enum sm_at_rest { SM_AT_REST_NOACCESS = 0, SM_AT_REST_READWRITE = 1 };
 enum sm_lock { SM_LOCK_REQUIRE = 0, SM_LOCK_WARN = 1 };
 enum sm_backend { SM_BACKEND_MLOCK = 0, SM_BACKEND_MEMFD_SECRET = 1 };
 
@@ -171,7 +171,7 @@ struct sm_verification {
 };
 enum sm_status sm_verify(struct sm_verification *out);
 
-/* os_linux.c */
+/* platform/ */
 enum sm_status sm_random(uint8_t *out, size_t length);
 /* Whether this process may lock more than RLIMIT_MEMLOCK, by trial. */
 bool sm_lock_is_unlimited(void);

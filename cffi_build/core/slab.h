@@ -3,7 +3,7 @@
 #define SM_SLAB_H
 
 #include "pages.h"
-#include "process.h"
+#include "gate.h"
 #include "windows.h"
 
 /* The largest request that shares pages with others. */

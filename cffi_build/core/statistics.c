@@ -2,7 +2,7 @@
 #include <stdint.h>
 
 #include "arena.h"
-#include "process.h"
+#include "gate.h"
 #include "secret.h"
 
 static void add(struct sm_statistics *sum, const struct sm_statistics *counts) {

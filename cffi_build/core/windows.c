@@ -13,7 +13,7 @@ static size_t failed;
 
 static enum sm_access wanted(const struct sm_window *window) {
     if (window->writers > 0) return SM_ACCESS_WRITE;
-    if (window->at_rest == SM_AT_REST_OPEN) return window->frozen > 0 ? SM_ACCESS_READ : SM_ACCESS_WRITE;
+    if (window->at_rest == SM_AT_REST_READWRITE) return window->frozen > 0 ? SM_ACCESS_READ : SM_ACCESS_WRITE;
     return window->readers > 0 ? SM_ACCESS_READ : SM_ACCESS_NONE;
 }
 

@@ -5,52 +5,8 @@
  */
 #include "types.h"
 
-PyTypeObject *Secret_Type;
-PyTypeObject *Reveal_Type;
-PyTypeObject *ArenaHandle_Type;
-
-static PyObject *raise_hook;
-static PyObject *warn_hook;
-static PyObject *protection_hook;
-
-PyObject *raise_status(enum sm_status status) {
-    PyObject *result = PyObject_CallFunction(raise_hook, "i", (int)status);
-    if (result != NULL) {
-        Py_DECREF(result);
-        PyErr_Format(PyExc_SystemError, "no exception for status %d", (int)status);
-    }
-    return NULL;
-}
-
-int warn_unlocked(void) {
-    PyObject *result = PyObject_CallFunction(warn_hook, NULL);
-    Py_XDECREF(result);
-    return result == NULL ? -1 : 0;
-}
-
-PyObject *read_protection(const struct sm_location *location) {
-    return PyObject_CallFunction(protection_hook, "KKKKiO", (unsigned long long)location->pages,
-                                 (unsigned long long)location->pages_length,
-                                 (unsigned long long)location->guard_before,
-                                 (unsigned long long)location->guard_after, location->backend,
-                                 location->stuck ? Py_True : Py_False);
-}
-
-static PyObject *install(PyObject *module, PyObject *args) {
-    (void)module;
-    PyObject *raise, *warn, *protection;
-    if (!PyArg_ParseTuple(args, "OOO", &raise, &warn, &protection)) return NULL;
-    Py_XDECREF(raise_hook);
-    Py_XDECREF(warn_hook);
-    Py_XDECREF(protection_hook);
-    raise_hook = Py_NewRef(raise);
-    warn_hook = Py_NewRef(warn);
-    protection_hook = Py_NewRef(protection);
-    Py_RETURN_NONE;
-}
-
 static PyMethodDef functions[] = {
-    {"install", install, METH_VARARGS, "install(raise_status, warn_unlocked, read_protection)"},
+    {"install", install_hooks, METH_VARARGS, "install(raise_status, warn_unlocked, read_protection)"},
     {NULL, NULL, 0, NULL},
 };
 

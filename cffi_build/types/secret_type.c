@@ -12,39 +12,12 @@ static const char doc[] =
     "whatever takes bytes-like objects; for as long as a view is open its page is accessible.\n"
     "Every use raises WipedError once it was wiped, and ForkedError in a forked child.";
 
-Secret *secret_new(sm_arena *arena, Py_ssize_t length) {
-    sm_slot *slot;
-    enum sm_status status = sm_secret_take(&slot, arena, (size_t)length);
-    if (status != SM_OK) return (Secret *)raise_status(status);
-    Secret *self = PyObject_New(Secret, Secret_Type);
-    if (self == NULL) {
-        sm_secret_return(slot);
-        return NULL;
-    }
-    self->slot = slot;
-    self->length = length;
-    self->weak_references = NULL;
-    if (!sm_arena_is_locked(arena) && warn_unlocked() != 0) {
-        Py_DECREF(self);
-        return NULL;
-    }
-    return self;
-}
-
 static void dealloc(Secret *self) {
     if (self->weak_references != NULL) PyObject_ClearWeakRefs((PyObject *)self);
     if (self->slot != NULL) sm_secret_return(self->slot);
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     PyObject_Free(self);
     Py_DECREF(type);
-}
-
-uint8_t *secret_open(Secret *self, bool writable) {
-    uint8_t *data = NULL;
-    enum sm_status status = self->slot == NULL ? SM_WIPED : sm_secret_open(self->slot, &data, writable);
-    if (status == SM_OK) return data;
-    raise_status(status);
-    return NULL;
 }
 
 /* -- buffer protocol -- */

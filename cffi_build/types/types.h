@@ -35,6 +35,7 @@ extern PyTypeObject *ArenaHandle_Type;
 PyObject *raise_status(enum sm_status status);
 /* Tells Python once that an arena went without its lock; -1 if that raised. */
 int warn_unlocked(void);
+PyObject *install_hooks(PyObject *module, PyObject *args);
 /* What `.protection` answers for a location. */
 PyObject *read_protection(const struct sm_location *location);
 

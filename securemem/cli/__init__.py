@@ -30,7 +30,7 @@ def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     named = arguments[0] if arguments else ""
     for name in (named,) if named in _SUBCOMMANDS else _SUBCOMMANDS:
-        import_module(f"securemem.cli.{name}").add_parser(subparsers)
+        import_module(f"securemem.cli._{name}").add_parser(subparsers)
     return parser
 
 

@@ -9,7 +9,7 @@ from operator import length_hint
 from os import urandom
 from typing import TYPE_CHECKING
 
-from securemem.crypto.ciphers import (
+from securemem.crypto._ciphers import (
     AlgorithmName,
     algorithm_named,
     check_key,
@@ -18,7 +18,7 @@ from securemem.crypto.ciphers import (
     seal,
     seal_into,
 )
-from securemem.crypto.workspace import bytes_view, writable_view
+from securemem.crypto._workspace import bytes_view, writable_view
 from securemem.exceptions import KeyExhaustedError, SizeError
 from securemem.secure_bytes import SecureBytes
 
@@ -48,7 +48,8 @@ class Key:
     for more than 2**31 - 1 bytes. Sources: NIST SP 800-38D (GCM), RFC 8452 (GCM-SIV), RFC 8439 (ChaCha20-Poly1305),
     C2SP XAES-256-GCM and ePrint 2025/758 (XAES, and its commitment).
 
-    Raises PolicyError for an algorithm that does not exist, SizeError for a key of another size or a negative count.
+    Raises InvalidArgumentError for an algorithm that does not exist, SizeError for a key of another size or a negative
+    count.
     """
 
     __slots__ = ("__weakref__", "_algorithm", "_nonce_size", "_overhead", "_secret", "_tickets")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 
-from securemem.binding import move
-from securemem.crypto.workspace import DEEP, bytes_view, check_secret, copy_result, scrub
+from securemem._binding.memory import move
+from securemem.crypto._workspace import DEEP, bytes_view, check_secret, copy_result, scrub
 from securemem.exceptions import PeerKeyError, SizeError
 from securemem.secure_bytes import SecureBytes
 

@@ -10,9 +10,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from securemem.crypto._workspace import DEEP, check_secret, copy_result, scrub
 from securemem.crypto.kdf import check_length
-from securemem.crypto.workspace import DEEP, check_secret, copy_result, scrub
-from securemem.exceptions import OutOfMemoryError, PolicyError, SizeError
+from securemem.exceptions import InvalidArgumentError, OutOfMemoryError, SizeError
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Cost:
     memory_kib: KiB of memory, from 8 to 4,194,304 (4 GiB). passes: over it, from 1 to 65,536. One lane, always.
     The defaults are the second recommendation of RFC 9106, with one lane.
 
-    Raises PolicyError for a cost out of these bounds.
+    Raises InvalidArgumentError for a cost out of these bounds.
     """
 
     memory_kib: int = 64 * 1024
@@ -55,9 +55,9 @@ class Cost:
     def __post_init__(self) -> None:
         """Bound the cost, which may come from a file that someone else wrote."""
         if not _LEAST_KIB <= self.memory_kib <= _MOST_KIB:
-            raise PolicyError(f"memory_kib={self.memory_kib} must be from {_LEAST_KIB} to {_MOST_KIB}")
+            raise InvalidArgumentError(f"memory_kib={self.memory_kib} must be from {_LEAST_KIB} to {_MOST_KIB}")
         if not 1 <= self.passes <= _MOST_PASSES:
-            raise PolicyError(f"passes={self.passes} must be from 1 to {_MOST_PASSES}")
+            raise InvalidArgumentError(f"passes={self.passes} must be from 1 to {_MOST_PASSES}")
 
 
 _DEFAULT = Cost()
@@ -112,17 +112,18 @@ def _run(source: Any, salt: bytes, target: Any, cost: Cost) -> None:
     if status == _lib.ARGON2_MEMORY_ALLOCATION_ERROR:
         raise OutOfMemoryError(f"no {cost.memory_kib} KiB of memory for Argon2id: free some, or lower the cost")
     if status != _lib.ARGON2_OK:
-        raise PolicyError(f"Argon2id refused: {_ffi.string(_lib.argon2_error_message(status)).decode()}")
+        raise InvalidArgumentError(f"Argon2id refused: {_ffi.string(_lib.argon2_error_message(status)).decode()}")
 
 
 def calibrate(target_seconds: float, *, memory_kib: int = 64 * 1024) -> Cost:
     """The cost that takes about target_seconds (from 0.001 to 60) on this machine as busy as it is now.
 
     memory_kib is used if one pass over it is fast enough, else halved until it is, down to 8 MiB; then as many passes
-    as fit, one at least. Takes a few times target_seconds. Raises PolicyError for a target or memory out of bounds.
+    as fit, one at least. Takes a few times target_seconds. Raises InvalidArgumentError for a target or memory out of
+    bounds.
     """
     if not 0.001 <= target_seconds <= 60:  # noqa: PLR2004 - the bounds named in the docstring
-        raise PolicyError(f"target_seconds={target_seconds} must be from 0.001 to 60")
+        raise InvalidArgumentError(f"target_seconds={target_seconds} must be from 0.001 to 60")
     cost = Cost(memory_kib, 1)
     with SecureBytes.random(16) as password:
         seconds = _seconds(password, cost)

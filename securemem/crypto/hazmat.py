@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from securemem.crypto.ciphers import (
+from securemem.crypto._ciphers import (
     Algorithm,
     AlgorithmName,
     algorithm_named,
@@ -19,7 +19,7 @@ from securemem.crypto.ciphers import (
     seal,
     seal_into,
 )
-from securemem.crypto.workspace import bytes_view, copy_result, writable_view
+from securemem.crypto._workspace import bytes_view, copy_result, writable_view
 from securemem.exceptions import SizeError
 
 if TYPE_CHECKING:

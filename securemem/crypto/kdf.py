@@ -1,8 +1,8 @@
 """Keys from secrets: HKDF from keys and shared secrets, PBKDF2 and scrypt from passwords. Argon2id is in `argon2`.
 
 Inputs are read in place, results are written into a SecureBytes. Every function raises WipedError, ForkedError or
-TypeError when the secret cannot be read, SizeError for a length that the function cannot give, and PolicyError for
-another hash or a cost out of its bounds, all before anything is computed.
+TypeError when the secret cannot be read, SizeError for a length that the function cannot give, and InvalidArgumentError
+for another hash or a cost out of its bounds, all before anything is computed.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from securemem.binding import move, wipe_in_place
+from securemem._binding.memory import move, wipe_in_place
+from securemem.crypto._workspace import DEEP, DEPTH, check_secret, copy_result, scratch, scrub
 from securemem.crypto.mac import HashName, hash_named
-from securemem.crypto.workspace import DEEP, DEPTH, check_secret, copy_result, scratch, scrub
-from securemem.exceptions import PolicyError, SizeError
+from securemem.exceptions import InvalidArgumentError, SizeError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
@@ -146,7 +146,7 @@ def pbkdf2(  # noqa: PLR0913 - RFC 8018's arguments
     chosen = hash_named(algorithm)
     check_secret(password, "the password")
     if not 0 < iterations <= _MOST_ITERATIONS:
-        raise PolicyError(f"iterations={iterations} must be from 1 to {_MOST_ITERATIONS}")
+        raise InvalidArgumentError(f"iterations={iterations} must be from 1 to {_MOST_ITERATIONS}")
     function = PBKDF2HMAC(chosen, check_length(length), bytes(memoryview(salt)), iterations)
     return _from_password(function, password, length, arena)
 
@@ -167,7 +167,7 @@ def scrypt(  # noqa: PLR0913 - RFC 7914's arguments
     """
     check_secret(password, "the password")
     if not (n > 1 and n & (n - 1) == 0 and r > 0 and p > 0 and r * p < 2**30 and 128 * n * r <= _MOST_MEMORY):
-        raise PolicyError(
+        raise InvalidArgumentError(
             f"n={n}, r={r}, p={p}: n must be a power of two from 2 on, r and p from 1 on, r * p below 2**30, and the "
             f"memory of 128 * n * r bytes at most {_MOST_MEMORY}"
         )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512, HashAlgorithm
 from cryptography.hazmat.primitives.hmac import HMAC
 
-from securemem.crypto.workspace import DEPTH, check_secret, scrub
-from securemem.exceptions import PolicyError, VerificationError
+from securemem.crypto._workspace import DEPTH, check_secret, scrub
+from securemem.exceptions import InvalidArgumentError, VerificationError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -23,9 +23,9 @@ _HASHES: dict[str, HashAlgorithm] = {"SHA-256": SHA256(), "SHA-384": SHA384(), "
 
 
 def hash_named(name: str) -> HashAlgorithm:
-    """The hash function; PolicyError where there is none of that name."""
+    """The hash function; InvalidArgumentError where there is none of that name."""
     if name not in _HASHES:
-        raise PolicyError(f"hash {name!r} does not exist here: choose one of {', '.join(map(repr, _HASHES))}")
+        raise InvalidArgumentError(f"hash {name!r} does not exist here: choose one of {', '.join(map(repr, _HASHES))}")
     return _HASHES[name]
 
 
@@ -33,7 +33,7 @@ def hmac(key: SecureBytes, data: Buffer, *, algorithm: HashName = "SHA-256") -> 
     """The code of data: 32, 48 or 64 bytes, no secret. key: of any length, at best that of the code.
 
     Key and data are read in place; no copy of the key is left. Raises WipedError, ForkedError or TypeError when the
-    key cannot be read, PolicyError for another hash.
+    key cannot be read, InvalidArgumentError for another hash.
     """
     chosen = hash_named(algorithm)
     check_secret(key, "the key")

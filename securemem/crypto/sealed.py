@@ -10,10 +10,10 @@ from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
+from securemem._binding.memory import wipe
 from securemem.arenas import Arena
-from securemem.binding import wipe
-from securemem.crypto.ciphers import algorithm_named, open_into, seal
-from securemem.crypto.workspace import bytes_view, check_secret, copy_result
+from securemem.crypto._ciphers import algorithm_named, open_into, seal
+from securemem.crypto._workspace import bytes_view, check_secret, copy_result
 from securemem.exceptions import ForkedError, SizeError, SourceError, WipedError
 from securemem.secure_bytes import SecureBytes
 
@@ -36,7 +36,7 @@ class _ProcessKey:
     __slots__ = ("nonces", "secret")
 
     def __init__(self) -> None:
-        self.secret = SecureBytes.random(_ALGORITHM.key_size, arena=Arena(at_rest="open"))
+        self.secret = SecureBytes.random(_ALGORITHM.key_size, arena=Arena(at_rest="readwrite"))
         self.nonces: Iterator[int] = count()
 
     def usable(self) -> bool:

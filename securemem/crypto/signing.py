@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from securemem.crypto.workspace import DEEP, bytes_view, check_secret, scrub
+from securemem.crypto._workspace import DEEP, bytes_view, check_secret, scrub
 from securemem.exceptions import SizeError, VerificationError
 from securemem.secure_bytes import SecureBytes
 

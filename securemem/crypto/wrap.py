@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 from cryptography.hazmat.primitives.keywrap import aes_key_wrap, aes_key_wrap_with_padding
 
-from securemem.binding import UNWRAP_HEAD, pin, unwrap_load, unwrap_store
-from securemem.crypto.workspace import DEPTH, bytes_view, check_secret, copy_result, scratch, scrub
-from securemem.exceptions import DecryptionError, PolicyError
+from securemem._binding.memory import UNWRAP_HEAD, pin, unwrap_load, unwrap_store
+from securemem.crypto._workspace import DEPTH, bytes_view, check_secret, copy_result, scratch, scrub
+from securemem.exceptions import DecryptionError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -38,7 +38,7 @@ _NOT_UNWRAPPED = "the wrapped key could not be unwrapped with this key"
 
 def _check(kek: SecureBytes, algorithm: str) -> None:
     if algorithm not in {"AES-KW", "AES-KWP"}:
-        raise PolicyError(f"algorithm {algorithm!r} does not exist: choose 'AES-KW' or 'AES-KWP'")
+        raise InvalidArgumentError(f"algorithm {algorithm!r} does not exist: choose 'AES-KW' or 'AES-KWP'")
     check_secret(kek, "the key-encryption key", _KEK_SIZES)
 
 
@@ -48,8 +48,8 @@ def wrap(kek: SecureBytes, key: SecureBytes, *, algorithm: WrapName = "AES-KW") 
     algorithm: "AES-KW" for keys of 16 to 4,096 bytes, a multiple of 8; the result has 8 bytes more. "AES-KWP" for 1 to
     4,096 bytes; the result is padded to a multiple of 8. No nonce is needed: the same key gives the same result.
 
-    Raises SizeError for other sizes, PolicyError for another algorithm, and WipedError, ForkedError or TypeError when
-    a key cannot be read.
+    Raises SizeError for other sizes, InvalidArgumentError for another algorithm, and WipedError, ForkedError or
+    TypeError when a key cannot be read.
     """
     _check(kek, algorithm)
     check_secret(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from securemem.crypto._ciphers import ALGORITHMS as CIPHERS
+from securemem.crypto._ciphers import Algorithm as Cipher
 from securemem.crypto.agreement import x25519_public_key
-from securemem.crypto.ciphers import ALGORITHMS as CIPHERS
-from securemem.crypto.ciphers import Algorithm as Cipher
 from securemem.crypto.signing import ed25519_public_key
-from securemem.exceptions import PolicyError
+from securemem.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,9 +92,11 @@ _BY_NUMBER = {one.number: one for one in _ALGORITHMS.values()}
 
 
 def key_algorithm(name: str) -> KeyAlgorithm:
-    """The algorithm of that name; PolicyError where there is none."""
+    """The algorithm of that name; InvalidArgumentError where there is none."""
     if name not in _ALGORITHMS:
-        raise PolicyError(f"algorithm {name!r} does not exist: choose one of {', '.join(map(repr, _ALGORITHMS))}")
+        raise InvalidArgumentError(
+            f"algorithm {name!r} does not exist: choose one of {', '.join(map(repr, _ALGORITHMS))}"
+        )
     return _ALGORITHMS[name]
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from securemem.crypto.ciphers import NOT_DECRYPTED
+from securemem.crypto._ciphers import NOT_DECRYPTED
 from securemem.exceptions import DecryptionError
 
 __all__ = ["BOX", "HEADER", "STREAM", "WRAPPED", "header", "not_decrypted"]

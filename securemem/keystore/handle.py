@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from securemem.crypto._workspace import bytes_view
 from securemem.crypto.signing import ed25519_verify
-from securemem.crypto.workspace import bytes_view
 from securemem.exceptions import KeyPolicyError, SizeError, VerificationError
 from securemem.keystore import files, lifecycle, streams, work
 from securemem.keystore.box import HEADER

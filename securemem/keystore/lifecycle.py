@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from os import urandom
 from typing import TYPE_CHECKING
 
-from securemem.exceptions import KeyExistsError, KeyPolicyError, PolicyError, SizeError
+from securemem.exceptions import InvalidArgumentError, KeyExistsError, KeyPolicyError, SizeError
 from securemem.keystore.versions import Entry, State, Version
 from securemem.keystore.work import held
 from securemem.secure_bytes import SecureBytes
@@ -25,11 +25,11 @@ _LONGEST_NAME = 255
 
 
 def check_name(name: str) -> None:
-    """TypeError for what is no str, PolicyError unless it has 1 to 255 printable characters."""
+    """TypeError for what is no str, InvalidArgumentError unless it has 1 to 255 printable characters."""
     if not isinstance(name, str):
         raise TypeError(f"a name must be a str, not {type(name).__name__}")
     if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise PolicyError(f"a name has 1 to {_LONGEST_NAME} printable characters")
+        raise InvalidArgumentError(f"a name has 1 to {_LONGEST_NAME} printable characters")
 
 
 def check_size(algorithm: KeyAlgorithm, size: int) -> None:

@@ -7,7 +7,7 @@ import time
 import weakref
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from securemem.exceptions import PolicyError
+from securemem.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     from securemem.secure_bytes import SecureBytes
@@ -52,14 +52,14 @@ def _seconds(name: str, seconds: float | None) -> float | None:
     if not isinstance(seconds, int | float) or isinstance(seconds, bool):
         raise TypeError(f"{name} must be a number of seconds or None")
     if not 0 < seconds < float("inf"):
-        raise PolicyError(f"{name}={seconds} must be more than 0 seconds, or None for no timer")
+        raise InvalidArgumentError(f"{name}={seconds} must be more than 0 seconds, or None for no timer")
     return float(seconds)
 
 
 class Timers:
     """Two timers, in seconds: since the last use, and since the unlocking. A daemon thread of their own watches them.
 
-    Raises PolicyError for a time that is not above 0, TypeError for what is no number.
+    Raises InvalidArgumentError for a time that is not above 0, TypeError for what is no number.
     """
 
     __slots__ = ("_idle", "_stop", "_total", "_until", "used")

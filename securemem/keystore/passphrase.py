@@ -6,10 +6,10 @@ import struct
 from os import urandom
 from typing import TYPE_CHECKING, Final
 
+from securemem.crypto._workspace import check_secret
 from securemem.crypto.aead import Key
 from securemem.crypto.argon2 import Cost, argon2id
-from securemem.crypto.workspace import check_secret
-from securemem.exceptions import PolicyError
+from securemem.exceptions import InvalidArgumentError
 from securemem.keystore.box import not_decrypted
 from securemem.keystore.work import discard, held
 
@@ -60,8 +60,8 @@ class Passphrase:
     def unwrap(self, wrapped: bytes, context: bytes) -> SecureBytes:
         """Decrypt what wrap() gave. The passphrase is wiped.
 
-        Raises DecryptionError for another passphrase or context, or what was changed; PolicyError for a cost above
-        the highest, OutOfMemoryError and WipedError as wrap().
+        Raises DecryptionError for another passphrase or context, or what was changed; InvalidArgumentError for a cost
+        above the highest, OutOfMemoryError and WipedError as wrap().
         """
         with held(self._secret) as secret:
             if len(wrapped) < _HEAD.size or not wrapped.startswith(_MAGIC):
@@ -92,7 +92,7 @@ class Passphrase:
 
 def _check_cost(cost: Cost, highest: Cost) -> None:
     if cost.memory_kib > highest.memory_kib or cost.passes > highest.passes:
-        raise PolicyError(
+        raise InvalidArgumentError(
             f"the cost of {cost.memory_kib} KiB and {cost.passes} passes is above the highest that this Passphrase "
             f"accepts, {highest.memory_kib} KiB and {highest.passes} passes: give another `highest`"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from securemem.exceptions import PolicyError
+from securemem.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ class Policy:
         what it protected can be read afterwards too. With a time zone. The originator-usage period of NIST SP 800-57.
     max_messages, max_bytes: how much each version of the key protects at most; 1 or more. A stream is one message.
 
-    Raises PolicyError for what contradicts itself, TypeError for other types.
+    Raises InvalidArgumentError for what contradicts itself, TypeError for other types.
     """
 
     usages: frozenset[Usage] | None = None
@@ -63,7 +63,7 @@ class Policy:
         for name in ("not_before", "not_after"):
             _check_time(name, getattr(self, name))
         if self.not_before and self.not_after and self.not_before >= self.not_after:
-            raise PolicyError("not_before must come before not_after: the key could never be used")
+            raise InvalidArgumentError("not_before must come before not_after: the key could never be used")
         for name in ("max_messages", "max_bytes"):
             _check_limit(name, getattr(self, name))
 
@@ -74,7 +74,7 @@ class Policy:
         possible = [_USAGES[purpose] for purpose in algorithm.purposes]
         if not any(self.usages <= one for one in possible):
             groups = " or ".join(_listed(one) for one in possible)
-            raise PolicyError(f"a key for {algorithm.name} is for {groups}, not for {_listed(self.usages)}")
+            raise InvalidArgumentError(f"a key for {algorithm.name} is for {groups}, not for {_listed(self.usages)}")
         return self
 
     def encoded(self) -> bytes:
@@ -93,9 +93,9 @@ def _checked_usages(usages: Iterable[Usage]) -> frozenset[Usage]:
         raise TypeError("usages must be a set of words, such as {'encrypt', 'decrypt'}")
     given = frozenset(usages)
     if unknown := given - _ALL:
-        raise PolicyError(f"usages {_listed(unknown)} do not exist: choose from {_listed(_ALL)}")
+        raise InvalidArgumentError(f"usages {_listed(unknown)} do not exist: choose from {_listed(_ALL)}")
     if not any(given and given <= group for group in _USAGES.values()):
-        raise PolicyError(f"a key has one purpose: usages {_listed(given) or 'of none'} are not of one")
+        raise InvalidArgumentError(f"a key has one purpose: usages {_listed(given) or 'of none'} are not of one")
     return given
 
 
@@ -105,7 +105,7 @@ def _check_time(name: str, time: datetime | None) -> None:
     if not isinstance(time, datetime):
         raise TypeError(f"{name} must be a datetime or None")
     if time.tzinfo is None:
-        raise PolicyError(f"{name} must have a time zone: datetime.now(UTC) has one")
+        raise InvalidArgumentError(f"{name} must have a time zone: datetime.now(UTC) has one")
 
 
 def _check_limit(name: str, limit: int | None) -> None:
@@ -114,4 +114,4 @@ def _check_limit(name: str, limit: int | None) -> None:
     if not isinstance(limit, int) or isinstance(limit, bool):
         raise TypeError(f"{name} must be an integer or None")
     if not 0 < limit <= 2**62:
-        raise PolicyError(f"{name}={limit} must be from 1 to 2**62, or None for no bound of its own")
+        raise InvalidArgumentError(f"{name}={limit} must be from 1 to 2**62, or None for no bound of its own")

@@ -5,8 +5,8 @@ from __future__ import annotations
 from os import urandom
 from typing import TYPE_CHECKING
 
+from securemem.crypto._workspace import check_secret
 from securemem.crypto.aead import Key
-from securemem.crypto.workspace import check_secret
 from securemem.exceptions import StoreLockedError
 from securemem.keystore.work import discard, held
 from securemem.secure_bytes import SecureBytes

@@ -6,9 +6,9 @@ from os import urandom
 from threading import get_ident
 from typing import TYPE_CHECKING
 
-from securemem.crypto.ciphers import TOO_LONG
-from securemem.crypto.prepared import USE_DEPTH, PreparedCipher
-from securemem.crypto.workspace import bytes_view, scrub, writable_view
+from securemem.crypto._ciphers import TOO_LONG
+from securemem.crypto._prepared import USE_DEPTH, PreparedCipher
+from securemem.crypto._workspace import bytes_view, scrub, writable_view
 from securemem.exceptions import KeyPolicyError, SizeError
 from securemem.keystore.box import HEADER
 from securemem.keystore.work import box_target, cipher_of, open_new, parts

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from securemem.binding import wipe
-from securemem.crypto.workspace import bytes_view
+from securemem._binding.memory import wipe
+from securemem.crypto._workspace import bytes_view
 from securemem.exceptions import KeyExistsError, KeyNotFoundError, SizeError, SourceError
 from securemem.keystore import lifecycle, work
 from securemem.keystore.algorithms import algorithm_numbered, key_algorithm
@@ -57,8 +57,8 @@ class KeyStore:
     store is locked, and CapacityError where no memory can be locked. In a forked child the store is locked, and the
     error says so: its keys stayed in the parent, and unlock() with the kek recovers them.
 
-    Raises NoKeyEncryptionKeyError for timers without a kek, PolicyError for a timer that is not above 0, and what
-    kek.wrap() raises.
+    Raises NoKeyEncryptionKeyError for timers without a kek, InvalidArgumentError for a timer that is not above 0, and
+    what kek.wrap() raises.
     """
 
     __slots__ = ("__weakref__", "_vault")
@@ -82,8 +82,8 @@ class KeyStore:
     ) -> KeyHandle:
         """A new random key.
 
-        Raises PolicyError for a name or algorithm that cannot be, or a policy that does not fit the algorithm, and
-        KeyExistsError for a name that is taken; so do all that make keys.
+        Raises InvalidArgumentError for a name or algorithm that cannot be, or a policy that does not fit the algorithm,
+        and KeyExistsError for a name that is taken; so do all that make keys.
         """
         lifecycle.check_name(name)
         chosen = key_algorithm(algorithm)
@@ -235,9 +235,9 @@ class KeyStore:
                 raise KeyNotFoundError(f"the store has no {name!r}")
             self._vault.forget(name)
 
-    def purge(self) -> None:
+    def clear(self) -> None:
         """Destroy all keys and opaque secrets, of a locked store too."""
-        self._vault.purge()
+        self._vault.clear()
 
     # The lock
 

@@ -18,8 +18,8 @@ from threading import get_ident
 from typing import TYPE_CHECKING, Final, Protocol
 
 from securemem.crypto import kdf
-from securemem.crypto.ciphers import algorithm_named
-from securemem.crypto.prepared import PreparedCipher
+from securemem.crypto._ciphers import algorithm_named
+from securemem.crypto._prepared import PreparedCipher
 from securemem.exceptions import KeyPolicyError
 from securemem.keystore.box import HEADER, STREAM, not_decrypted
 from securemem.keystore.work import discard

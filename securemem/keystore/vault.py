@@ -300,7 +300,7 @@ class Vault:
         """Wait for the uses that go on in other threads, then wipe every key in clear."""
         if self._wrapped is None:
             raise NoKeyEncryptionKeyError(
-                "the store has no key-encryption key: its keys would be lost; give it one by change_kek(), or purge()"
+                "the store has no key-encryption key: its keys would be lost; give it one by change_kek(), or clear()"
             )
         with self._turning:
             was_locked, me = self.locked_because is not None, get_ident()
@@ -346,7 +346,7 @@ class Vault:
         """Wrap the root key by another key-encryption key."""
         self._wrapped = self._wrap(kek)
 
-    def purge(self) -> None:
+    def clear(self) -> None:
         """Delete every key and secret."""
         with self._changing:
             for name in tuple(self.entries):

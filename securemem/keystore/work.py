@@ -11,10 +11,10 @@ from os import urandom
 from typing import TYPE_CHECKING
 
 from securemem.crypto import kdf, mac
+from securemem.crypto._ciphers import open_into, plaintext_size, seal, seal_into
+from securemem.crypto._workspace import bytes_view, copy_result, writable_view
 from securemem.crypto.agreement import x25519_exchange, x25519_public_key
-from securemem.crypto.ciphers import open_into, plaintext_size, seal, seal_into
 from securemem.crypto.signing import ed25519_sign
-from securemem.crypto.workspace import bytes_view, copy_result, writable_view
 from securemem.exceptions import ExportedError, SizeError
 from securemem.keystore.box import HEADER, WRAPPED
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from securemem.arenas import Arena
-    from securemem.crypto.ciphers import Algorithm as Cipher
+    from securemem.crypto._ciphers import Algorithm as Cipher
     from securemem.keystore.versions import Version
     from securemem.secure_bytes import SecureBytes
 

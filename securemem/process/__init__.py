@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from securemem.process.advice import Finding, findings
-from securemem.process.facts import Report
-from securemem.process.hardening import Change, Hardening, harden
-from securemem.process.report import report
+from securemem.process._advice import Finding, findings
+from securemem.process._facts import Report
+from securemem.process._hardening import Change, Hardening, harden
+from securemem.process._report import report
 
 __all__ = ["Change", "Finding", "Hardening", "Report", "findings", "harden", "report"]

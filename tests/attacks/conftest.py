@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from key_schedules import every_form_of
 
-from securemem.process.scanner import scan_file, scan_process
+from securemem.scanning.scanner import scan_file, scan_process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from securemem.process.needles import Needle
-    from securemem.process.scanner import Copies
+    from securemem.scanning.needles import Needle
+    from securemem.scanning.scanner import Copies
 
 PATIENCE = 60  # seconds until a prey that says nothing counts as hung
 
 PRELUDE = """
 import os, signal, sys, threading
-from securemem import Arena, SecureBytes, binding, purge
+from securemem import Arena, SecureBytes, purge
+from securemem._binding import memory as binding
 TELL, SAY, GO_ON = map(int, sys.argv[1:])
 RANDOM = os.open("/dev/urandom", os.O_RDONLY)
 

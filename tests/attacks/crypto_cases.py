@@ -126,7 +126,7 @@ try: cipher.decrypt_into(bytes(12), spoiled(cipher.encrypt(bytes(12), watched, N
 except InvalidTag: pass
 """,
     "HKDF, result": """
-made = HKDF(SHA256(), 32, None, b"").derive(os.urandom(32)); watched = SecureBytes.take(bytearray(made)); del made
+made = HKDF(SHA256(), 32, None, b"").derive(os.urandom(32)); watched = SecureBytes.take(bytearray(made))
 """,
     "AES-KW unwrap": "opened = aes_key_unwrap(bytes(32), aes_key_wrap(bytes(32), memoryview(watched)))",
     "Ed25519, object kept": "signer = Ed25519PrivateKey.from_private_bytes(memoryview(watched))",

@@ -9,7 +9,7 @@ import time
 import pytest
 from crypto_cases import PRELUDE
 
-from securemem.process.scanner import scan_process
+from securemem.scanning.scanner import scan_process
 
 STOPS = 3
 

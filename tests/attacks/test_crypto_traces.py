@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.cmac import CMAC
 from key_schedules import every_form_of
 
-from securemem.process.scanner import scan_file, scan_process
+from securemem.scanning.scanner import scan_file, scan_process
 
 
 def cmac(key, message):

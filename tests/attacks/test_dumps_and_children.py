@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from securemem.process.scanner import scan_file, scan_process
+from securemem.scanning.scanner import scan_file, scan_process
 
 HOLD = """
 key = {make}
@@ -17,7 +17,7 @@ tell(key); tell(control)
 """
 MAKERS = {
     "32 bytes": ("SecureBytes.random(32)", 32),
-    "open arena": ("SecureBytes.random(32, arena=Arena(at_rest='open'))", 32),
+    "open arena": ("SecureBytes.random(32, arena=Arena(at_rest='readwrite'))", 32),
     "64 KiB": ("SecureBytes.random(65536)", 65536),
     "taken": ("SecureBytes.take(fill(bytearray(32)))", 32),
 }

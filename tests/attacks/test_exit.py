@@ -76,7 +76,7 @@ ENDS = {
 }
 
 
-@pytest.mark.parametrize("at_rest", ["closed", "open"])
+@pytest.mark.parametrize("at_rest", ["noaccess", "readwrite"])
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_no_secret_is_left_when_a_process_ends(prey, end, at_rest):
     """However it ends by itself, with views and threads alive, no copy of the key is left; one held by C's heap is."""

@@ -181,10 +181,10 @@ except DecryptionError as error: kept = error
     "one at a store that is unlocked": "store = KeyStore(passphrase(secret[:])); store.unlock(passphrase(secret))",
     "changing it": "store = KeyStore(device); store.change_kek(passphrase(secret))",
     "a cost that is refused": """
-from securemem import PolicyError
+from securemem import InvalidArgumentError
 wrapped = passphrase(SecureBytes.random(32)).wrap(SecureBytes.random(32), b"")
 try: Passphrase(secret, cost=Cost(8, 1), highest=Cost(8, 1)).unwrap(wrapped[:4] + bytes([0, 0, 1]) + wrapped[7:], b"")
-except PolicyError as error: kept = error
+except InvalidArgumentError as error: kept = error
 """,
     "an exception in the middle": """
 class Broken:
@@ -262,7 +262,8 @@ stand_still()
 BREAK = """
 from dataclasses import replace
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from securemem.crypto import agreement, kdf, mac, signing, xaes
+from securemem.crypto import _xaes as xaes
+from securemem.crypto import agreement, kdf, mac, signing
 from securemem.keystore import lifecycle, sealing, streams, work
 from securemem.storage import memory
 

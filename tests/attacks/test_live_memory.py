@@ -7,8 +7,8 @@ from collections import Counter
 import pytest
 from key_schedules import aes_round_keys
 
-from securemem.memory_map import mappings
-from securemem.process.scanner import scan_process
+from securemem._memory_map import mappings
+from securemem.scanning.scanner import scan_process
 
 LARGE = 64 * 1024
 
@@ -16,9 +16,9 @@ LARGE = 64 * 1024
 MAKERS = {
     "random": ("key = SecureBytes.random(32)", 32, (1, 0)),
     "written through a view": ("key = SecureBytes.zeros(32); fill(key)", 32, (1, 0)),
-    "open arena": ("key = SecureBytes.random(32, arena=Arena(at_rest='open'))", 32, (1, 0)),
+    "open arena": ("key = SecureBytes.random(32, arena=Arena(at_rest='readwrite'))", 32, (1, 0)),
     "64 KiB": (f"key = SecureBytes.random({LARGE})", LARGE, (1, 0)),
-    "64 KiB, open arena": (f"key = SecureBytes.random({LARGE}, arena=Arena(at_rest='open'))", LARGE, (1, 0)),
+    "64 KiB, open arena": (f"key = SecureBytes.random({LARGE}, arena=Arena(at_rest='readwrite'))", LARGE, (1, 0)),
     "taken": ("source = fill(bytearray(32)); key = SecureBytes.take(source)", 32, (1, 0)),
     "64 KiB taken": (f"source = fill(bytearray({LARGE})); key = SecureBytes.take(source)", LARGE, (1, 0)),
     "copied": ("source = fill(bytearray(32)); key = SecureBytes.copy_of(source)", 32, (1, 1)),
@@ -59,7 +59,7 @@ except BufferError: view.release()
 }
 
 
-@pytest.mark.parametrize("at_rest", ["closed", "open"])
+@pytest.mark.parametrize("at_rest", ["noaccess", "readwrite"])
 @pytest.mark.parametrize("release", RELEASES.values(), ids=RELEASES)
 def test_each_way_of_release_leaves_no_copy(prey, release, at_rest):
     """Wiping, dropping, purging and closing leave nothing of the key, in both kinds of arena."""

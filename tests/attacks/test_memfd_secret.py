@@ -32,7 +32,7 @@ def _secret_memory():
         pytest.skip(f"this kernel has no secret memory: {error}")
 
 
-@pytest.mark.parametrize("at_rest", ["closed", "open"])
+@pytest.mark.parametrize("at_rest", ["noaccess", "readwrite"])
 @pytest.mark.parametrize(("backend", "seen"), [("memfd_secret", (0, 0)), ("mlock", (1, 0))])
 def test_a_held_key_is_not_to_be_read_from_outside(prey, backend, at_rest, seen):
     """A reader of /proc/PID/mem with every right finds no copy in secret memory, held or released."""
@@ -47,7 +47,7 @@ def test_a_held_key_is_not_to_be_read_from_outside(prey, backend, at_rest, seen)
 @pytest.mark.parametrize(("backend", "seen"), [("memfd_secret", False), ("mlock", True)])
 def test_a_view_open_to_the_process_is_closed_to_others(prey, backend, seen):
     """While the process itself reads the key, others read nothing."""
-    attacked = prey(MAKE.format(backend=backend, at_rest="closed") + "view = memoryview(key); stand_still()")
+    attacked = prey(MAKE.format(backend=backend, at_rest="noaccess") + "view = memoryview(key); stand_still()")
     attacked.learn()
     attacked.wait()
     assert (attacked.scan().key == (1, 0)) == seen
@@ -57,7 +57,7 @@ def test_a_view_open_to_the_process_is_closed_to_others(prey, backend, seen):
 @pytest.mark.parametrize(("backend", "seen"), [("memfd_secret", 0), ("mlock", 1)])
 def test_a_debuggers_core_has_no_copy(prey, tmp_path, backend, seen):
     """A debugger, told to ignore the wish not to be dumped, writes the key from mlocked memory, and else none."""
-    attacked = prey(MAKE.format(backend=backend, at_rest="open") + "stand_still()")
+    attacked = prey(MAKE.format(backend=backend, at_rest="readwrite") + "stand_still()")
     attacked.learn()
     attacked.wait()
     core = tmp_path / "debuggers"
@@ -73,7 +73,7 @@ def test_a_debuggers_core_has_no_copy(prey, tmp_path, backend, seen):
 def test_nothing_is_left_after_exec(prey):
     """The program that the process becomes has neither the key nor a file to map it from."""
     attacked = prey(
-        MAKE.format(backend="memfd_secret", at_rest="open")
+        MAKE.format(backend="memfd_secret", at_rest="readwrite")
         + """
 stand_still()
 os.execv(sys.executable, [sys.executable, "-c", "import os; os.write(%d, b'new'); os.read(%d, 1)" % (SAY, GO_ON)])
@@ -119,7 +119,7 @@ os.ftruncate(kept, 4096)
 @pytest.mark.parametrize(("keep", "count"), [("", 0), (KEEP, 1)], ids=["ours", "kept open"])
 def test_no_descriptor_can_be_stolen(prey, keep, count):
     """pidfd_getfd finds no file of secret memory in a process with a held key; one kept open, it does."""
-    attacked = prey(MAKE.format(backend="memfd_secret", at_rest="closed") + keep + "stand_still()")
+    attacked = prey(MAKE.format(backend="memfd_secret", at_rest="noaccess") + keep + "stand_still()")
     attacked.learn()
     attacked.wait()
     assert len(stolen(attacked.pid)) == count
@@ -129,7 +129,7 @@ def test_no_descriptor_can_be_stolen(prey, keep, count):
 def test_a_forked_child_has_no_copy(prey):
     """A shared mapping would go to children: it does not, while the control does."""
     attacked = prey(
-        MAKE.format(backend="memfd_secret", at_rest="open")
+        MAKE.format(backend="memfd_secret", at_rest="readwrite")
         + """
 child = os.fork()
 if child == 0:

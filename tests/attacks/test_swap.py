@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from securemem.memory_map import mappings
+from securemem._memory_map import mappings
 
 MADV_PAGEOUT = 21
 PROCESS_MADVISE = 440  # the same on every architecture
@@ -74,7 +74,7 @@ def _search(attacked, path):
 
 MAKERS = {
     "32 bytes": ("SecureBytes.random(32)", 32),
-    "open arena": ("SecureBytes.random(32, arena=Arena(at_rest='open'))", 32),
+    "open arena": ("SecureBytes.random(32, arena=Arena(at_rest='readwrite'))", 32),
     "64 KiB": ("SecureBytes.random(65536)", 65536),
 }
 

@@ -20,6 +20,7 @@ from securemem.crypto.aead import AlgorithmName, Key
 from tests.bench.measures import Count, Loop, Measure, Outcome, Ratio, statement
 
 KEY = bytes(range(32))
+NOACCESS = "noaccess"
 KIB, MIB = 1 << 10, 1 << 20
 MANY = 1_000_000
 ENCRYPT = "nonce = urandom(12); box = nonce + AESGCM(key).encrypt(nonce, data, b'')"
@@ -29,7 +30,7 @@ Pair = Iterator[tuple[Loop, Loop]]
 
 
 @contextmanager
-def encrypt(algorithm: AlgorithmName, size: int, at_rest: str = "open") -> Pair:
+def encrypt(algorithm: AlgorithmName, size: int, at_rest: str = "readwrite") -> Pair:
     """A message of bytes into a new ciphertext; only the key is in the arena."""
     data = os.urandom(size)
     with Arena(at_rest=at_rest) as arena:
@@ -44,7 +45,7 @@ def encrypt(algorithm: AlgorithmName, size: int, at_rest: str = "open") -> Pair:
 def encrypt_into_secret(size: int) -> Pair:
     """Bytes into a ciphertext in a new SecureBytes, as where it is encrypted once more, or is a key's."""
     data = os.urandom(size)
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         key = Key(SecureBytes.copy_of(KEY, arena=arena), "AES-256-GCM")
         names = {"key": key, "data": data, "zeros": SecureBytes.zeros, "arena": arena, "size": size + key.overhead}
         yield (
@@ -54,7 +55,7 @@ def encrypt_into_secret(size: int) -> Pair:
 
 
 @contextmanager
-def decrypt(algorithm: AlgorithmName, size: int, at_rest: str = "open") -> Pair:
+def decrypt(algorithm: AlgorithmName, size: int, at_rest: str = "readwrite") -> Pair:
     """A ciphertext into a new SecureBytes, beside the key in the arena, against one into new bytes."""
     data = os.urandom(size)
     nonce = os.urandom(12)
@@ -67,7 +68,7 @@ def decrypt(algorithm: AlgorithmName, size: int, at_rest: str = "open") -> Pair:
 
 
 @contextmanager
-def hkdf(at_rest: str = "open") -> Pair:
+def hkdf(at_rest: str = "readwrite") -> Pair:
     """32 bytes with salt and info, into a SecureBytes, against cryptography's HKDF into bytes."""
     with Arena(at_rest=at_rest) as arena:
         secret = SecureBytes.copy_of(KEY, arena=arena)
@@ -80,7 +81,7 @@ def hkdf(at_rest: str = "open") -> Pair:
 @contextmanager
 def sealed_open_and_close() -> Pair:
     """A SealedBytes opened and wiped again, against a decryption into bytes."""
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         sealed = SealedBytes.copy_of(KEY)
         nonce = os.urandom(12)
         yield (
@@ -91,7 +92,7 @@ def sealed_open_and_close() -> Pair:
 
 def many_sealed() -> Outcome:
     """As many SealedBytes alive at once; the locked memory that they need, in bytes."""
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         SealedBytes.copy_of(KEY).open(arena=arena).wipe()
         before = arena.statistics().process_locked
         start = time.perf_counter()
@@ -106,23 +107,23 @@ def many_sealed() -> Outcome:
 
 MEASURES: list[Measure] = [
     Ratio("AES-256-GCM encrypt 64 B, open", lambda: encrypt("AES-256-GCM", 64), 1.6),
-    Ratio("AES-256-GCM encrypt 64 B, key closed", lambda: encrypt("AES-256-GCM", 64, "closed"), 4.0),
+    Ratio("AES-256-GCM encrypt 64 B, key closed", lambda: encrypt("AES-256-GCM", 64, NOACCESS), 4.0),
     Ratio("AES-256-GCM decrypt 64 B, open", lambda: decrypt("AES-256-GCM", 64), None),
-    Ratio("AES-256-GCM decrypt 64 B, key and output closed", lambda: decrypt("AES-256-GCM", 64, "closed"), None),
+    Ratio("AES-256-GCM decrypt 64 B, key and output closed", lambda: decrypt("AES-256-GCM", 64, NOACCESS), None),
     Ratio("AES-256-GCM encrypt 64 KiB, open", lambda: encrypt("AES-256-GCM", 64 * KIB), 1.15),
-    Ratio("AES-256-GCM encrypt 64 KiB, key closed", lambda: encrypt("AES-256-GCM", 64 * KIB, "closed"), 3.2),
+    Ratio("AES-256-GCM encrypt 64 KiB, key closed", lambda: encrypt("AES-256-GCM", 64 * KIB, NOACCESS), 3.2),
     Ratio("AES-256-GCM encrypt 64 KiB, open, into a fresh SecureBytes", lambda: encrypt_into_secret(64 * KIB), None),
     Ratio("AES-256-GCM decrypt 64 KiB, open, fresh SecureBytes", lambda: decrypt("AES-256-GCM", 64 * KIB), 1.15),
-    Ratio("AES-256-GCM decrypt 64 KiB, closed", lambda: decrypt("AES-256-GCM", 64 * KIB, "closed"), None),
+    Ratio("AES-256-GCM decrypt 64 KiB, closed", lambda: decrypt("AES-256-GCM", 64 * KIB, NOACCESS), None),
     Ratio("AES-256-GCM encrypt 1 MiB, open", lambda: encrypt("AES-256-GCM", MIB), 1.10),
-    Ratio("AES-256-GCM encrypt 1 MiB, key closed", lambda: encrypt("AES-256-GCM", MIB, "closed"), None),
+    Ratio("AES-256-GCM encrypt 1 MiB, key closed", lambda: encrypt("AES-256-GCM", MIB, NOACCESS), None),
     Ratio("AES-256-GCM decrypt 1 MiB, open, fresh SecureBytes", lambda: decrypt("AES-256-GCM", MIB), 1.10),
-    Ratio("AES-256-GCM decrypt 1 MiB, closed", lambda: decrypt("AES-256-GCM", MIB, "closed"), None),
+    Ratio("AES-256-GCM decrypt 1 MiB, closed", lambda: decrypt("AES-256-GCM", MIB, NOACCESS), None),
     Ratio("KC-XAES-256-GCM encrypt 64 B, open / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64), 4.0),
-    Ratio("KC-XAES-256-GCM encrypt 64 B, closed / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64, "closed"), 8.0),
+    Ratio("KC-XAES-256-GCM encrypt 64 B, closed / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64, NOACCESS), 8.0),
     Ratio("KC-XAES-256-GCM decrypt 64 B, open / AES-256-GCM", lambda: decrypt("KC-XAES-256-GCM", 64), None),
     Ratio("HKDF 32 B, open / cryptography's", hkdf, 2.0),
-    Ratio("HKDF 32 B, closed / cryptography's", lambda: hkdf("closed"), None),
+    Ratio("HKDF 32 B, closed / cryptography's", lambda: hkdf(NOACCESS), None),
     Ratio("SealedBytes open+close, open / decryption into bytes", sealed_open_and_close, None),
     Count("bytes locked for 1,000,000 SealedBytes", many_sealed, 0),
 ]

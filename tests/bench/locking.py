@@ -1,4 +1,4 @@
-"""The time of a counted page lock against the bare system calls, and of verify() over many secrets."""
+"""The time of a counted page lock against the bare system calls, and of verify_locks() over many secrets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from securemem import Arena, LockLimitError, SecureBytes, locking, verify
+from securemem import Arena, LockLimitError, SecureBytes, locking
 from tests.bench import peers
 from tests.bench.measures import Count, Loop, Measure, NotMeasuredError, Outcome, Ratio, statement
 
@@ -37,8 +37,8 @@ def lock_over_calls(*, alone: bool) -> Iterator[tuple[Loop, Loop]]:
     )
 
 
-def verify_milliseconds(at_rest: Literal["closed", "open"]) -> Outcome:
-    """verify() with many secrets alive and nothing to repair, in this thread's time, for it never waits."""
+def verify_milliseconds(at_rest: Literal["noaccess", "readwrite"]) -> Outcome:
+    """verify_locks() with many secrets alive and nothing to repair, in this thread's time, for it never waits."""
     with Arena(at_rest=at_rest) as arena:
         try:
             kept = [SecureBytes.zeros(32, arena=arena) for _ in range(LIVE)]
@@ -47,7 +47,7 @@ def verify_milliseconds(at_rest: Literal["closed", "open"]) -> Outcome:
         times = []
         for _ in range(READINGS):
             start = time.thread_time()
-            found = verify()
+            found = locking.verify_locks()
             times.append((time.thread_time() - start) * 1e3)
             assert found.intact
             assert found.secret_bytes > 32 * LIVE
@@ -58,6 +58,6 @@ def verify_milliseconds(at_rest: Literal["closed", "open"]) -> Outcome:
 MEASURES: list[Measure] = [
     Ratio("mlock+unlock of a page / the two calls", lambda: lock_over_calls(alone=True), 1.5),
     Ratio("mlock+unlock inside a mapping / the two calls", lambda: lock_over_calls(alone=False), 1.5),
-    Count(f"verify() over {LIVE:,} open secrets, ms", lambda: verify_milliseconds("open"), 10),
-    Count(f"verify() over {LIVE:,} closed secrets, ms", lambda: verify_milliseconds("closed"), 50),
+    Count(f"verify_locks() over {LIVE:,} open secrets, ms", lambda: verify_milliseconds("readwrite"), 10),
+    Count(f"verify_locks() over {LIVE:,} closed secrets, ms", lambda: verify_milliseconds("noaccess"), 50),
 ]

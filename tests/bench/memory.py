@@ -26,7 +26,7 @@ def _ours(code: str, arena: Arena, source: bytes = KEY, **names: object) -> Loop
 @contextmanager
 def create_over_bytearray(size: int = 32) -> Pair:
     """A secret of zeros, against zeros in a bytearray that is overwritten."""
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         blank = bytes(size)
         wiped = "buffer = bytearray(size); buffer[:] = blank; del buffer"
         yield _ours(CREATE, arena, blank), statement(wiped, size=size, blank=blank)
@@ -35,7 +35,7 @@ def create_over_bytearray(size: int = 32) -> Pair:
 @contextmanager
 def create_and_write_over_bytearray(size: int = 32) -> Pair:
     """A secret copied from a source, and so wiped when dropped, against a bytearray copied from it and overwritten."""
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         source, blank = b"\xa5" * size, bytes(size)
         wiped = "buffer = bytearray(source); buffer[:] = blank; del buffer"
         yield _ours(CREATE_AND_WRITE, arena, source), statement(wiped, source=source, blank=blank)
@@ -45,7 +45,7 @@ def create_and_write_over_bytearray(size: int = 32) -> Pair:
 def create_over(peer: Callable[[], Any]) -> Pair:
     """Against taking and giving back 32 bytes of a peer's memory, both in one C call."""
     library = peer()
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         yield _ours(CREATE, arena), statement("create_release(32)", create_release=library.create_release)
 
 
@@ -53,7 +53,7 @@ def create_over(peer: Callable[[], Any]) -> Pair:
 def create_over_openssl_calls() -> Pair:
     """Against OpenSSL with a C call for each, as a Python program that keeps the piece makes them."""
     heap = peers.openssl()
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         yield (
             _ours(CREATE, arena),
             statement(
@@ -114,7 +114,7 @@ def window_by_reveal_over_calls() -> AbstractContextManager[tuple[Loop, Loop]]:
 @contextmanager
 def equal_over_compare_digest(*, with_bytes: bool = False) -> Pair:
     """Two equal secrets, or a secret and equal bytes, against compare_digest of equal bytes."""
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         secret = SecureBytes.copy_of(KEY, arena=arena)
         mine = bytes(bytearray(KEY))
         other = mine if with_bytes else SecureBytes.copy_of(KEY, arena=arena)

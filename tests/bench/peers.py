@@ -89,7 +89,7 @@ static void *closed_page(void) { return page; }
 /* The bare mprotects are made on the page of the secret, whose window is then
    closed as the core left it: so the kernel has the same work on both sides. */
 static int start(void) {
-    struct sm_policy policy = {SM_AT_REST_CLOSED, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
+    struct sm_policy policy = {SM_AT_REST_NOACCESS, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
     struct sm_location location;
     sm_arena *arena;
     if (sm_start() != SM_OK || sm_arena_create(&arena, &policy) != SM_OK) return 0;
@@ -179,7 +179,7 @@ def windows() -> Any:
         WINDOWS_CDEF,
         CLOCK + WINDOWS,
         sources=[str(path) for path in builder.CORE],
-        include_dirs=[str(builder.HERE / "core")],
+        include_dirs=[str(folder) for folder in builder.FOLDERS],
         extra_compile_args=builder.hardening_flags(),
         extra_link_args=builder.LINKING,
     )

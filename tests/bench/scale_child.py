@@ -8,7 +8,7 @@ import os
 import sys
 
 from securemem import Arena, LockLimitError, SecureBytes
-from securemem.memory_map import mappings as mappings_of
+from securemem._memory_map import mappings as mappings_of
 from tests.faults.ordinary_user import become
 
 PAGE = os.sysconf("SC_PAGE_SIZE")

@@ -19,7 +19,7 @@ CODES = {
 
 
 @contextmanager
-def over_mlock(code: str, at_rest: Literal["closed", "open"], size: int) -> Iterator[tuple[Loop, Loop]]:
+def over_mlock(code: str, at_rest: Literal["noaccess", "readwrite"], size: int) -> Iterator[tuple[Loop, Loop]]:
     """The same code on an arena of each backend."""
     source = b"\xa5" * size
     with Arena(at_rest=at_rest, backend="memfd_secret") as secret, Arena(at_rest=at_rest) as locked:
@@ -41,6 +41,6 @@ MEASURES: list[Measure] = [
         1.1,
     )
     for what, code in CODES.items()
-    for at_rest in ("closed", "open")
+    for at_rest in ("noaccess", "readwrite")
     for size in SIZES
 ]

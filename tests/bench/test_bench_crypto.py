@@ -6,10 +6,10 @@ import pytest
 
 from securemem import Arena, SealedBytes, SecureBytes
 from securemem.crypto import agreement, kdf, mac, signing, wrap
+from securemem.crypto._ciphers import ALGORITHMS
 from securemem.crypto.aead import Key
-from securemem.crypto.ciphers import ALGORITHMS
 
-AT_REST = pytest.mark.parametrize("at_rest", ["closed", "open"])
+AT_REST = pytest.mark.parametrize("at_rest", ["noaccess", "readwrite"])
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from securemem import Arena, SecureBytes
 
 SIZES = pytest.mark.parametrize("size", [32, 4000, 65536])
-AT_REST = pytest.mark.parametrize("at_rest", ["closed", "open"])
+AT_REST = pytest.mark.parametrize("at_rest", ["noaccess", "readwrite"])
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ NOT_SANITIZED = {"-D_FORTIFY_SOURCE=3", "-O2"}
 
 def verbs() -> dict[str, tuple[str, str]]:
     """The verbs of os.h that can fail: name to parameters and arguments, as C text."""
-    header = (ROOT / "cffi_build/core/os.h").read_text()
+    header = (ROOT / "cffi_build/platform/os.h").read_text()
     found = {}
     for name, parameters in re.findall(r"^int sm_os_(\w+)\(([^)]*)\);", header, re.MULTILINE):
         arguments = [] if parameters == "void" else [one.split()[-1].lstrip("*") for one in parameters.split(",")]

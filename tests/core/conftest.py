@@ -16,7 +16,7 @@ sys.path.insert(0, str(ROOT / "cffi_build"))
 import builder  # noqa: E402 - found by the line above
 
 # setuptools, imported by the builder's cffi, is not what these tests test.
-BASE = ["-std=c11", "-D_GNU_SOURCE", "-pthread", f"-I{ROOT / 'cffi_build/core'}"]
+BASE = ["-std=c11", "-D_GNU_SOURCE", "-pthread", *builder.INCLUDES]
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "cffi_build"))
 
 import builder  # noqa: E402 - found by the line above
 
-BASE = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Werror", f"-I{ROOT / 'cffi_build/core'}"]
+BASE = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Werror", *builder.INCLUDES]
 STRICT = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Wpedantic"]
 # Python's own header is not ours to warn of, and its method tables ask for casts that -Wpedantic forbids.
 PYTHON = ["-isystem", sysconfig.get_paths()["include"], "-DPy_LIMITED_API=0x030b0000"]

@@ -104,7 +104,7 @@ static int in_child(sm_slot *parents) {
     uint8_t *data;
     if (sm_secret_open(parents, &data, false) != SM_FORKED) return 1;
     sm_arena *arena;
-    struct sm_policy policy = {.at_rest = SM_AT_REST_CLOSED};
+    struct sm_policy policy = {.at_rest = SM_AT_REST_NOACCESS};
     if (sm_arena_create(&arena, &policy) != SM_OK) return 2;
     sm_slot *slot = make(arena, 100, 9);
     return use(slot, 100, 9, true) ? 0 : 3;
@@ -134,9 +134,9 @@ static pthread_t start(void *(*work)(void *), size_t number) {
 
 int main(int count, char **words) {
     rounds = count > 1 ? strtoul(words[1], NULL, 10) : 10000;
-    struct sm_policy policy = {.at_rest = SM_AT_REST_CLOSED, .lock = SM_LOCK_WARN};
+    struct sm_policy policy = {.at_rest = SM_AT_REST_NOACCESS, .lock = SM_LOCK_WARN};
     must(sm_start() == SM_OK && sm_arena_create(&closed_arena, &policy) == SM_OK, "closed arena");
-    policy.at_rest = SM_AT_REST_OPEN;
+    policy.at_rest = SM_AT_REST_READWRITE;
     must(sm_arena_create(&open_arena, &policy) == SM_OK, "open arena");
     pthread_t workers[HAMMERS + TAKERS];
     for (size_t i = 0; i < HAMMERS + TAKERS; i++) workers[i] = start(i < HAMMERS ? hammer : take_and_return, i + 1);

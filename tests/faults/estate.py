@@ -76,7 +76,7 @@ class Estate:
     """Arenas of both policies with secrets of all sizes: plain, frozen, viewed, doomed."""
 
     def __init__(self):
-        self.arenas = [Arena(), Arena(at_rest="open"), Arena(max_bytes=1 << 20)]
+        self.arenas = [Arena(), Arena(at_rest="readwrite"), Arena(max_bytes=1 << 20)]
         self.secrets, self.contents = [], []
         for arena in [None, *self.arenas]:
             for size in SIZES:
@@ -136,7 +136,7 @@ class Estate:
         """In the child: it makes secrets of its own, locked, in the default arena and in fresh ones."""
         assert fits(32) > 0
         mine = []
-        for arena in (None, Arena(), Arena(at_rest="open")):
+        for arena in (None, Arena(), Arena(at_rest="readwrite")):
             for size in SIZES:
                 content = os.urandom(size)
                 secret = SecureBytes.take(bytearray(content), arena=arena)

@@ -293,7 +293,7 @@ def check_after(case: Case, operation: str, earlier: list[SecureBytes], *, refus
     expected = pattern(SIZES["large"])
     if operation != "purge":
         assert all(secret == expected[: len(secret)] for secret in earlier), "an earlier secret changed"
-    if case.policies["at_rest"] == "closed" and case.secret is not None and not case.secret.wiped:
+    if case.policies["at_rest"] == "noaccess" and case.secret is not None and not case.secret.wiped:
         assert closed_at(case.address), "a page was left open"
     if not case.may_lose:
         assert case.sibling == pattern(case.size), "the neighbour changed"
@@ -316,7 +316,7 @@ def check_after(case: Case, operation: str, earlier: list[SecureBytes], *, refus
 def make_earlier() -> list[SecureBytes]:
     """Secrets that no later failure may touch."""
     expected = pattern(SIZES["large"])
-    arenas = [Arena(), Arena(at_rest="open")]
+    arenas = [Arena(), Arena(at_rest="readwrite")]
     made = [SecureBytes.copy_of(expected[:n], arena=arena) for arena in arenas for n in (16, 32, 4000, 20_000)]
     made[0].freeze()
     made[5].freeze()

@@ -257,7 +257,8 @@ def hardening_refused():
     """harden() raises what the kernel refused, by name, and leaves nothing changed; the report tells or raises it."""
     import resource
 
-    from securemem import ProtectionError, binding
+    from securemem import ProtectionError
+    from securemem._binding import process as binding
     from securemem.process import harden, report
 
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)

@@ -17,8 +17,8 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 POLICIES = [
-    *product(("closed", "open"), ("require", "warn"), ("mlock",)),
-    *product(("closed", "open"), ("require",), ("memfd_secret",)),
+    *product(("noaccess", "readwrite"), ("require", "warn"), ("mlock",)),
+    *product(("noaccess", "readwrite"), ("require",), ("memfd_secret",)),
 ]
 MAKING = {"zeros", "random", "take", "copy_of", "slicing"}
 WIPING = {"wipe", "wipe_frozen", "wipe_while_viewed", "delete", "with_statement", "arena_close", "arena_drop", "purge"}

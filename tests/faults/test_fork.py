@@ -94,7 +94,7 @@ estate.check_intact()
 def test_many_forks_from_one_parent():
     """A runner that forks for every test: 150 children, alike, leave the parent as it was, its locks included."""
     with_estate("""
-from securemem.memory_map import mappings
+from securemem._memory_map import mappings
 def state():
     return statistics(), len([one for one in mappings() if one.locked])
 before = state()
@@ -121,7 +121,7 @@ def work(arena):
         for secret in mine:
             with secret.reveal() as view:
                 assert len(view) == len(secret)
-arenas = [Arena(), Arena(at_rest="open")]
+arenas = [Arena(), Arena(at_rest="readwrite")]
 threads = [threading.Thread(target=work, args=(arena,)) for arena in arenas]
 for thread in threads: thread.start()
 def check():
@@ -161,7 +161,7 @@ assert read(SecureBytes.copy_of(b"afterwards")) == b"afterwards"
 """)
 
 
-VIEWS = [("closed", 32), ("open", 32), ("closed", 100_000), ("open", 100_000)]
+VIEWS = [("noaccess", 32), ("readwrite", 32), ("noaccess", 100_000), ("readwrite", 100_000)]
 STALE = """
 import os, sys, mmap, resource
 from estate import raw_clone, raised

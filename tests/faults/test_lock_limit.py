@@ -23,7 +23,7 @@ PRELUDE = """
 import itertools, json, sys, warnings
 import securemem
 from securemem import *
-from securemem.memory_map import mappings
+from securemem._memory_map import mappings
 from ordinary_user import become
 
 limit, size = int(sys.argv[1]), int(sys.argv[2])
@@ -74,7 +74,7 @@ def test_the_error_tells_limit_used_wanted_and_the_way_out(limit):
 
 
 @pytest.mark.parametrize("limit", [8 * MEBIBYTE, 64 * 1024])
-@pytest.mark.parametrize("at_rest", ["closed", "open"])
+@pytest.mark.parametrize("at_rest", ["noaccess", "readwrite"])
 def test_earlier_secrets_stay_intact_and_locked(limit, at_rest):
     """The request that fails costs nothing: every earlier secret has its bytes, in pages the kernel shows as locked."""
     found = child(
@@ -101,7 +101,7 @@ def test_smaps_shows_what_is_not_locked():
     found = child(
         """
         warnings.simplefilter("ignore")
-        arena = Arena(at_rest="open", lock="warn")
+        arena = Arena(at_rest="readwrite", lock="warn")
         kept = [SecureBytes.zeros(4000, arena=arena) for _ in range(40)]
         ours = [one for one in mappings() if {"dd", "dc"} <= one.flags]
         print(json.dumps({"unlocked_accessible": sum(one.accessible and not one.locked for one in ours),

@@ -81,7 +81,7 @@ def test_switch_off_changes_nothing(fails):
         "mlock",
         errno.EAGAIN,
         "with locking.mlock(memory): assert locking.is_locked(memory)\n"
-        "assert locking.locked_bytes() == held and securemem.verify().intact",
+        "assert locking.locked_bytes() == held and securemem.locking.verify_locks().intact",
     )
 
 
@@ -182,16 +182,16 @@ assert locking.munlockall().gap_bytes == 0 and locking.locked_bytes() == held
 
 @pytest.mark.parametrize("error", [errno.EAGAIN, errno.ENOMEM])
 def test_verify_that_cannot_lock_again_says_so(fails, error):
-    """verify() whose mlock fails is LockLostError with the bytes; once it works, the same call repairs."""
+    """verify_locks() whose mlock fails is LockLostError with the bytes; once it works, the same call repairs."""
     fails(
         "mlock",
         error,
         """
 libc = ctypes.CDLL(None)
 libc.munlockall()
-lost = failing(exceptions.LockLostError, securemem.verify)
+lost = failing(exceptions.LockLostError, securemem.locking.verify_locks)
 assert lost.unlocked == held
-found = securemem.verify()
+found = securemem.locking.verify_locks()
 assert found.repaired_secret_bytes + found.repaired_lock_bytes == held == locking.locked_bytes()
 assert secret.protection.locked and secret.protection.closed
 """,

@@ -146,7 +146,7 @@ def test_exit_with_daemon_threads_at_work():
     """Daemon threads that make, reveal and drop secrets when the interpreter ends: status 0, not a word."""
     for _ in range(5):
         program("""
-arena = Arena(at_rest="open")
+arena = Arena(at_rest="readwrite")
 def work(arena):
     while True:
         secret = SecureBytes.random(32, arena=arena)

@@ -92,7 +92,7 @@ static void create_arena(struct arena *arena) {
     if (arena->arena != NULL) return;
     size_t choice = byte();
     memset(arena, 0, sizeof *arena);
-    arena->policy.at_rest = choice & 3 ? SM_AT_REST_OPEN : SM_AT_REST_CLOSED; /* open ones are for volume */
+    arena->policy.at_rest = choice & 3 ? SM_AT_REST_READWRITE : SM_AT_REST_NOACCESS; /* open ones are for volume */
     arena->policy.lock = choice & 4 ? SM_LOCK_REQUIRE : SM_LOCK_WARN;
     arena->policy.max_bytes = choice & 8 ? 4096 * (1 + (choice >> 4)) : 0;
     if (byte() < 16) arena->policy.backend = secret_memory();

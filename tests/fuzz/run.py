@@ -23,7 +23,7 @@ sys.path.insert(0, str(ROOT / "cffi_build"))
 
 import builder  # noqa: E402 - found by the line above
 
-BASE = ["-std=c11", "-D_GNU_SOURCE", "-pthread", "-g", f"-I{ROOT / 'cffi_build/core'}"]
+BASE = ["-std=c11", "-D_GNU_SOURCE", "-pthread", "-g", *builder.INCLUDES]
 LONGEST = 8192  # bytes of one input, a few thousand operations
 OPERATIONS = re.compile(r"^operations (\d+)$", re.MULTILINE)
 

@@ -79,7 +79,7 @@ class Entry:
 class ArenaMachine(RuleBasedStateMachine):
     """Every operation on an arena and its secrets; subclasses name the policies."""
 
-    at_rest = "closed"
+    at_rest = "noaccess"
     backend = "mlock"
 
     def __init__(self):
@@ -285,7 +285,7 @@ class ArenaMachine(RuleBasedStateMachine):
         assert found.guarded, found
         assert found.fork_policy == "excluded", found
         assert found.backend == self.backend, found
-        if entry.views or self.at_rest == "open":
+        if entry.views or self.at_rest == "readwrite":
             assert not found.closed, found
         elif not self._viewed():
             assert found.closed, found
@@ -350,7 +350,7 @@ class ArenaMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("backend", ["mlock", "memfd_secret"])
-@pytest.mark.parametrize("at_rest", ["closed", "open"])
+@pytest.mark.parametrize("at_rest", ["noaccess", "readwrite"])
 def test_arena_behaves_like_its_model(at_rest, backend):
     """Sequences of up to 40 operations, on both policies and both backends, end where the model ends."""
     try:

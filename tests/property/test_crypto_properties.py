@@ -7,10 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from securemem import Arena, DecryptionError, SecureBytes
-from securemem.crypto import ciphers, hazmat, kdf, wrap
+from securemem.crypto import _ciphers as ciphers
+from securemem.crypto import hazmat, kdf, wrap
 from securemem.crypto.aead import Key
 
-ARENA = Arena(at_rest="open")
+ARENA = Arena(at_rest="readwrite")
 ALGORITHMS = st.sampled_from(list(ciphers.ALGORITHMS.values()))
 DATA = st.binary(min_size=1, max_size=200)
 

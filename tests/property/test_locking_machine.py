@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 import securemem
 from securemem import locking
-from securemem.memory_map import mappings
+from securemem._memory_map import mappings
 
 PAGE = mmap.PAGESIZE
 PAGES = 12
@@ -42,7 +42,7 @@ class Locks(RuleBasedStateMachine):
     @initialize()
     def make_secrets(self):
         """Secrets beside the mapping, closed and open."""
-        opened = securemem.Arena(at_rest="open")
+        opened = securemem.Arena(at_rest="readwrite")
         self.secrets = securemem.SecureBytes.random(32), securemem.SecureBytes.random(32, arena=opened)
 
     @rule(
@@ -88,7 +88,7 @@ class Locks(RuleBasedStateMachine):
     def verify(self):
         """Repairs exactly the counted pages that are not locked."""
         lost = self.counted - self.locked
-        found = securemem.verify()
+        found = securemem.locking.verify_locks()
         assert found.repaired_lock_bytes == len(lost) * PAGE
         assert found.lock_bytes == len(self.counted) * PAGE
         self.locked |= lost
@@ -126,7 +126,7 @@ class Locks(RuleBasedStateMachine):
             lock.unlock()
         LIBC.munlockall()
         locking.munlockall()
-        securemem.verify()  # secrets of other tests
+        securemem.locking.verify_locks()  # secrets of other tests
 
 
 TestLocks = pytest.mark.skipif(not locking.lock_limit().unlimited, reason="locks the whole process")(Locks.TestCase)

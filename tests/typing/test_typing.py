@@ -13,7 +13,7 @@ import securemem
 
 RIGHT = """
 from securemem import Arena, SecureBytes, statistics
-key: SecureBytes = SecureBytes.random(32, arena=Arena(at_rest="open"))
+key: SecureBytes = SecureBytes.random(32, arena=Arena(at_rest="readwrite"))
 part: SecureBytes = key[:16]
 with key.reveal(writable=True) as view:
     view[0] = 1

@@ -12,7 +12,7 @@ PRELUDE = """
 import ctypes, mmap, os, resource, signal, sys
 import securemem
 from securemem import exceptions, locking
-from securemem.memory_map import mappings, status_kib
+from securemem._memory_map import mappings, status_kib
 PAGE = mmap.PAGESIZE
 libc = ctypes.CDLL(None, use_errno=True)
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from securemem.process import findings, report
-from securemem.process.advice import LEVELS
-from securemem.process.facts import (
+from securemem.process._advice import LEVELS
+from securemem.process._facts import (
     Cgroup,
     Container,
     Cores,

@@ -22,17 +22,17 @@ def in_new_process(program):
 
 @pytest.mark.parametrize("words", [{"at_rest": "ajar"}, {"lock": "maybe"}, {"backend": "paper"}, {"at_rest": 1}])
 def test_unknown_policies(words):
-    """A policy that does not exist is a PolicyError that names those that do."""
-    with pytest.raises(securemem.PolicyError, match="choose one of"):
+    """A policy that does not exist is a InvalidArgumentError that names those that do."""
+    with pytest.raises(securemem.InvalidArgumentError, match="choose one of"):
         Arena(**words)
-    with pytest.raises(securemem.PolicyError, match="choose one of"):
+    with pytest.raises(securemem.InvalidArgumentError, match="choose one of"):
         securemem.configure(**words)
 
 
 @pytest.mark.parametrize("bound", [0, -1, 4095, 2**70])
 def test_impossible_bounds(bound):
-    """max_bytes that hold no page are a PolicyError."""
-    with pytest.raises(securemem.PolicyError, match="max_bytes"):
+    """max_bytes that hold no page are a InvalidArgumentError."""
+    with pytest.raises(securemem.InvalidArgumentError, match="max_bytes"):
         Arena(max_bytes=bound)
 
 
@@ -45,8 +45,8 @@ def test_bounds_that_are_no_integers(bound):
 
 def test_repr_names_the_policies():
     """An arena shows its policies."""
-    assert repr(Arena(at_rest="open", max_bytes=8192)) == (
-        "Arena(at_rest='open', lock='require', max_bytes=8192, backend='mlock')"
+    assert repr(Arena(at_rest="readwrite", max_bytes=8192)) == (
+        "Arena(at_rest='readwrite', lock='require', max_bytes=8192, backend='mlock')"
     )
 
 
@@ -78,7 +78,7 @@ def test_a_subclass_cannot_redirect_the_core():
         SecureBytes.zeros(8, arena=arena)
 
 
-@pytest.mark.parametrize("at_rest", ["closed", "open"])
+@pytest.mark.parametrize("at_rest", ["noaccess", "readwrite"])
 @pytest.mark.parametrize("backend", ["mlock", "memfd_secret"])
 def test_statistics_follow(at_rest, backend):
     """Statistics count secrets, bytes, pages, runs and windows, and go back to what they were."""
@@ -104,7 +104,7 @@ def test_statistics_follow(at_rest, backend):
 
 def test_idle_pages_are_bounded():
     """Churn keeps one empty page run per class and a bounded cache of large ones, no more."""
-    with Arena(at_rest="open") as arena:
+    with Arena(at_rest="readwrite") as arena:
         keep = [SecureBytes.zeros(32, arena=arena) for _ in range(20_000)]
         peak = arena.statistics().page_bytes
         del keep
@@ -212,11 +212,11 @@ def test_configure_before_first_use():
     """The default arena follows configure(), which comes too late after the first secret."""
     program = """
 import securemem
-securemem.configure(at_rest="open", max_bytes=4096)
+securemem.configure(at_rest="readwrite", max_bytes=4096)
 secret = securemem.SecureBytes.random(32)
 print(secret.protection.closed)
 try:
-    securemem.configure(at_rest="closed")
+    securemem.configure(at_rest="noaccess")
 except securemem.ConfigurationError as error:
     print("late" if "before the first secret" in str(error) else error)
 try:
@@ -233,8 +233,8 @@ def test_failed_configuration_changes_nothing():
     program = """
 import securemem
 try:
-    securemem.configure(at_rest="open", max_bytes=1)
-except securemem.PolicyError:
+    securemem.configure(at_rest="readwrite", max_bytes=1)
+except securemem.InvalidArgumentError:
     print(securemem.SecureBytes.random(32).protection.closed)
 """
     assert in_new_process(program).split() == ["True"]

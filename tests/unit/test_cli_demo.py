@@ -9,9 +9,10 @@ import sys
 
 import pytest
 
-from securemem.cli import demo, main
+from securemem.cli import _demo as demo
+from securemem.cli import main
 from securemem.exceptions import ScanRefusedError
-from securemem.process.scanner import Copies, Place
+from securemem.scanning.scanner import Copies, Place
 
 
 @pytest.fixture

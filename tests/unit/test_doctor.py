@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from securemem.cli import doctor
+from securemem.cli import _doctor as doctor
 from securemem.process import Report, findings, report
-from securemem.process.advice import Finding
+from securemem.process._advice import Finding
 
 DOCTOR = [sys.executable, "-m", "securemem", "doctor"]
 # The limit then binds root too.
@@ -63,7 +63,7 @@ def test_the_json_is_documented():
     """The reference page names every field of the facts and every check, so that neither changes unseen."""
     page = Path(__file__).resolve().parents[2] / "docs/reference/doctor.md"
     text = page.read_text(encoding="utf-8")
-    missing = [name for name in names(sys.modules["securemem.process.facts"].Report) if f"`{name}`" not in text]
+    missing = [name for name in names(sys.modules["securemem.process._facts"].Report) if f"`{name}`" not in text]
     missing += [one.name for one in findings(report()) if f"`{one.name}`" not in text]
     missing += [field.name for field in fields(Finding) if f"`{field.name}`" not in text]
     assert missing == []
@@ -154,7 +154,7 @@ def test_without_proc(tmp_path):
 def test_only_what_is_asked_for_is_imported():
     """The doctor does not pay for other commands' modules, cryptography among them."""
     program = "import sys; from securemem.cli import main; main(['doctor']); print([name in sys.modules for name in "
-    program += "('cryptography', 'securemem.cli.demo', 'securemem.cli.run')])"
+    program += "('cryptography', 'securemem.cli._demo', 'securemem.cli._run')])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[False, False, False]\n")
 

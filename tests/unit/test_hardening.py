@@ -22,12 +22,13 @@ os.setresgid({NOBODY}, {NOBODY}, {NOBODY})
 os.setresuid({NOBODY}, {NOBODY}, {NOBODY})
 """
 # A change of user makes a process not dumpable, as hardening would; an ordinary user's program starts dumpable.
-START_AS_NOBODY = BECOME_NOBODY + "from securemem import binding\nbinding.set_dumpable(True)\n"
+START_AS_NOBODY = BECOME_NOBODY + "from securemem._binding import process as binding\nbinding.set_dumpable(True)\n"
 
 
 def child(code, *, cwd=None, prefix=""):
     """Run code in a new Python after importing securemem; its standard output. An assertion in it fails the test."""
-    program = "import securemem, securemem.process as process, resource, os\nfrom securemem import binding\n"
+    program = "import securemem, securemem.process as process, resource, os\n"
+    program += "from securemem._binding import process as binding\n"
     done = subprocess.run(
         [sys.executable, "-c", program + prefix + textwrap.dedent(code)],
         capture_output=True,
@@ -191,7 +192,7 @@ def test_fork_keeps_and_exec_forgets():
             os._exit(binding.dumpable())
         assert os.waitpid(pid, 0)[1] == 0
         program = (
-            "from securemem import binding; import resource; "
+            "from securemem._binding import process as binding; import resource; "
             "print(binding.dumpable(), resource.getrlimit(resource.RLIMIT_CORE)[0])"
         )
         assert subprocess.check_output([sys.executable, "-c", program], text=True).split() == ["1", "0"]
@@ -201,7 +202,7 @@ def test_fork_keeps_and_exec_forgets():
 def test_a_refusal_changes_nothing():
     """Where a later step is refused, earlier ones are undone, and the refusal is raised."""
     child("""
-        from securemem.process import hardening
+        from securemem.process import _hardening as hardening
         resource.setrlimit(resource.RLIMIT_CORE, (0 if resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 else 4096,
                                                   resource.getrlimit(resource.RLIMIT_CORE)[1]))
         before = resource.getrlimit(resource.RLIMIT_CORE)
@@ -236,7 +237,7 @@ def test_a_stack_that_cannot_be_is_refused():
 def test_lock_everything_and_back():
     """With room enough all memory of the process is locked, new memory too; undo() unlocks all but the secrets."""
     child("""
-        from securemem.memory_map import status_kib
+        from securemem._memory_map import status_kib
         import mmap
         secret = securemem.SecureBytes.random(32)
         before = binding.locked_by_process()
@@ -283,7 +284,7 @@ def test_the_trial_of_secret_memory_leaves_nothing():
         binding.merging(), held()
         before = held()
         for _ in range(100):
-            process.interpreter.secret_memory()
+            process._interpreter.secret_memory()
         assert held() == before
     """)
 
@@ -294,7 +295,7 @@ def test_peek_reads_what_is_there():
         import errno
         known = bytearray(b"known to be here")
         seen = bytearray(len(known))
-        binding.peek(binding._ffi.cast("uintptr_t", binding._ffi.from_buffer(known)).__int__(), seen)
+        binding.peek(binding.ffi.cast("uintptr_t", binding.ffi.from_buffer(known)).__int__(), seen)
         assert seen == known
         try:
             binding.peek(4096, seen)
@@ -307,7 +308,7 @@ def test_peek_reads_what_is_there():
 
 def test_the_trial_of_freed_memory_tells_both():
     """The trial finds what Python keeps by default, and finds it wiped under an allocator that wipes."""
-    program = "from securemem.process import interpreter; print(interpreter.wipes_freed())"
+    program = "from securemem.process import _interpreter as interpreter; print(interpreter.wipes_freed())"
 
     def tried(**variables):
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONMALLOC"}

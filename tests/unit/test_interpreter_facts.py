@@ -12,12 +12,12 @@ import types
 import pytest
 
 from securemem import BackendUnavailableError, ProtectionError
-from securemem.process import interpreter
+from securemem.process import _interpreter as interpreter
 
 
 def test_nothing_spills_in_a_plain_program():
     """Positive control of the next tests: a plain program shows no local variables."""
-    program = "from securemem.process import interpreter as i; print(i.spills(), i.remote_debugging())"
+    program = "from securemem.process import _interpreter as i; print(i.spills(), i.remote_debugging())"
     said = subprocess.check_output([sys.executable, "-c", program], text=True)
     assert said.startswith("()")
 
@@ -35,14 +35,14 @@ def test_nothing_spills_in_a_plain_program():
 )
 def test_what_spills_is_named(name, code):
     """Hooks that were replaced, tracers and modules that show locals are found by name."""
-    program = f"import sys, threading; from securemem.process import interpreter as i; {code}; found = i.spills()"
+    program = f"import sys, threading; from securemem.process import _interpreter as i; {code}; found = i.spills()"
     program += "; sys.settrace(None); sys.setprofile(None); print(found)"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == f"('{name}',)"
 
 
 def test_an_interactive_python_is_found():
     """`python -i` leaves everything to whoever sits at the terminal."""
-    program = "from securemem.process import interpreter as i; print(i.spills())"
+    program = "from securemem.process import _interpreter as i; print(i.spills())"
     done = subprocess.run([sys.executable, "-i", "-c", program], input="", capture_output=True, text=True, check=True)
     assert "python -i" in done.stdout
 
@@ -73,7 +73,7 @@ def test_the_c_library(monkeypatch):
 def test_limits():
     """Infinity is None."""
     program = (
-        "import resource as r; from securemem.process import interpreter as i; "
+        "import resource as r; from securemem.process import _interpreter as i; "
         "r.setrlimit(r.RLIMIT_CORE, (0, r.getrlimit(r.RLIMIT_CORE)[1])); print(i.limit(r.RLIMIT_CORE)[0])"
     )
     assert subprocess.check_output([sys.executable, "-c", program], text=True) == "0\n"
@@ -105,7 +105,7 @@ def test_refusals_are_told_by_name(monkeypatch, tmp_path):
 
 def test_the_default_arena_is_left_alone():
     """A report does not make the default arena: configure() comes in time after it."""
-    program = "import securemem, securemem.process as p; p.report(); securemem.configure(at_rest='open')"
+    program = "import securemem, securemem.process as p; p.report(); securemem.configure(at_rest='readwrite')"
     subprocess.run([sys.executable, "-c", program], check=True)
 
 

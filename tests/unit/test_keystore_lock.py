@@ -19,13 +19,13 @@ import pytest
 import securemem
 from securemem import (
     DecryptionError,
+    InvalidArgumentError,
     KeyNotFoundError,
     KeyPolicyError,
     KeyStore,
     NoKeyEncryptionKeyError,
     Passphrase,
     Policy,
-    PolicyError,
     SecureBytes,
     SizeError,
     StoreLockedError,
@@ -236,10 +236,10 @@ def test_costs_of_a_stored_passphrase_are_bounded():
     for memory, passes in ((2 * 1024 * 1024, 1), (8, 65), (2**32 - 1, 1), (8, 0), (0, 1)):
         changed = wrapped[:4] + struct.pack(">II", memory, passes) + wrapped[12:]
         secret = SecureBytes.copy_of(b"correct horse")
-        with pytest.raises(PolicyError):
+        with pytest.raises(InvalidArgumentError):
             Passphrase(secret).unwrap(changed, context)
         assert secret.wiped
-    with pytest.raises(PolicyError, match="highest"):
+    with pytest.raises(InvalidArgumentError, match="highest"):
         Passphrase(SecureBytes.random(8), cost=Cost(16, 1), highest=CHEAP)
     for bit in [*range(32), *range(96, 8 * len(wrapped))]:
         changed = bytearray(wrapped)
@@ -299,7 +299,8 @@ def test_timers_count_suspend(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("timeout", "error"), [(0, PolicyError), (-1, PolicyError), (float("inf"), PolicyError), ("1", TypeError)]
+    ("timeout", "error"),
+    [(0, InvalidArgumentError), (-1, InvalidArgumentError), (float("inf"), InvalidArgumentError), ("1", TypeError)],
 )
 def test_timers_that_cannot_be(timeout, error):
     """More than 0 seconds, and a number."""
@@ -517,7 +518,7 @@ def test_purging_a_locked_store(store):
     fill(store)
     handle = store["key"]
     store.lock()
-    store.purge()
+    store.clear()
     assert len(store) == 0
     store.unlock(passphrase())
     with pytest.raises(KeyNotFoundError):

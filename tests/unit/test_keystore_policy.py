@@ -8,12 +8,12 @@ import pytest
 
 from securemem import (
     DecryptionError,
+    InvalidArgumentError,
     KeyExhaustedError,
     KeyNotFoundError,
     KeyPolicyError,
     KeyStore,
     Policy,
-    PolicyError,
     SecureBytes,
 )
 from securemem.keystore import State
@@ -80,17 +80,17 @@ def test_every_usage_is_tried():
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
-        ({"usages": {"encrypt", "sign"}}, PolicyError),
-        ({"usages": {"encrypt", "unwrap"}}, PolicyError),
-        ({"usages": {"encrpyt"}}, PolicyError),
-        ({"usages": set()}, PolicyError),
+        ({"usages": {"encrypt", "sign"}}, InvalidArgumentError),
+        ({"usages": {"encrypt", "unwrap"}}, InvalidArgumentError),
+        ({"usages": {"encrpyt"}}, InvalidArgumentError),
+        ({"usages": set()}, InvalidArgumentError),
         ({"usages": "encrypt"}, TypeError),
         ({"extractable": 1}, TypeError),
-        ({"not_before": NOW, "not_after": NOW}, PolicyError),
-        ({"not_after": datetime(2030, 1, 1)}, PolicyError),  # noqa: DTZ001 - without a time zone, as is refused
+        ({"not_before": NOW, "not_after": NOW}, InvalidArgumentError),
+        ({"not_after": datetime(2030, 1, 1)}, InvalidArgumentError),  # noqa: DTZ001 - without a time zone, as is refused
         ({"not_before": 0}, TypeError),
-        ({"max_messages": 0}, PolicyError),
-        ({"max_bytes": -1}, PolicyError),
+        ({"max_messages": 0}, InvalidArgumentError),
+        ({"max_bytes": -1}, InvalidArgumentError),
         ({"max_bytes": 1.5}, TypeError),
         ({"max_messages": True}, TypeError),
     ],
@@ -104,7 +104,7 @@ def test_policies_that_cannot_be(arguments, error):
 def test_a_policy_has_to_fit_the_algorithm(store):
     """Ciphers are for encryption or wrapping; a signing key is not for either."""
     for algorithm, usages in (("Ed25519", {"encrypt"}), ("AES-256-GCM", {"sign"}), ("X25519", {"derive"})):
-        with pytest.raises(PolicyError, match=algorithm):
+        with pytest.raises(InvalidArgumentError, match=algorithm):
             store.generate("key", algorithm, Policy(usages=usages))
     assert len(store) == 0
 

@@ -16,7 +16,7 @@ from locking_programs import PAGE
 
 import securemem
 from securemem import exceptions, locking
-from securemem.memory_map import mappings, status_kib
+from securemem._memory_map import mappings, status_kib
 
 
 def address_of(buffer):
@@ -199,9 +199,9 @@ def test_empty_buffer_has_no_page():
 
 
 def test_secrets_pages_are_never_unlocked():
-    """A lock on a secret's view and its unlock leave the secret locked; verify() finds nothing to repair."""
+    """A lock on a secret's view and its unlock leave the secret locked; verify_locks() finds nothing to repair."""
     for backend in ("mlock", "memfd_secret"):
-        arena = securemem.Arena(backend=backend, at_rest="open")
+        arena = securemem.Arena(backend=backend, at_rest="readwrite")
         try:
             secret = securemem.SecureBytes.random(32, arena=arena)
         except exceptions.BackendUnavailableError:
@@ -209,7 +209,7 @@ def test_secrets_pages_are_never_unlocked():
         with locking.mlock(secret) as lock:
             assert lock.held
         assert secret.protection.locked
-        assert securemem.verify().intact
+        assert securemem.locking.verify_locks().intact
 
 
 def test_only_mlock_makes_a_lock():
@@ -330,11 +330,6 @@ def test_lock_errors_pickle(error):
     assert type(copy) is type(error)
     assert str(copy) == str(error)
     assert vars(copy) == vars(error)
-
-
-def test_verify_is_exported_at_the_top():
-    """securemem.verify is locking.verify."""
-    assert securemem.verify is locking.verify
 
 
 @pytest.mark.parametrize("call", [locking.mlock, locking.is_locked])

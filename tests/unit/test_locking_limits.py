@@ -26,7 +26,7 @@ for call in (lambda: locking.mlock(memory), lambda: locking.mlock(memory, on_fau
 assert locking.locked_bytes() == 0 and not locking.is_locked(memory)
 limit = locking.lock_limit()
 assert limit == locking.LockLimit(0, 0, 0, 0, unlimited=False)
-assert securemem.verify().intact and locking.munlockall().unlocked_bytes == 0
+assert securemem.locking.verify_locks().intact and locking.munlockall().unlocked_bytes == 0
 """)
 
 
@@ -129,7 +129,7 @@ kept = securemem.statistics().locked_bytes + 4 * PAGE
 assert done.gap_bytes == kept == locking.locked_bytes() and 0 < done.gap_seconds < 5
 assert not locking.is_locked(other) and locking.is_locked(memory)
 assert all(secret.protection.locked and secret.protection.closed for secret in secrets)
-assert not locking.is_locked(anonymous(1)[0]) and securemem.verify().intact
+assert not locking.is_locked(anonymous(1)[0]) and securemem.locking.verify_locks().intact
 assert locking.munlockall() == locking.Unlocking(0, 0, 0.0)
 """)
 
@@ -159,12 +159,12 @@ assert locking.locked_bytes() >= before and secrets[0].protection.locked
 
 
 def test_repair_that_does_not_fit_is_an_error():
-    """verify() that cannot lock again says LockLostError with the bytes, after repairing what it could."""
+    """verify_locks() that cannot lock again says LockLostError with the bytes, after repairing what it could."""
     passes("""
 secrets = [securemem.SecureBytes.random(4000) for _ in range(64)]
 assert libc.munlockall() == 0
 become_ordinary(16 * PAGE)
-lost = raises(exceptions.LockLostError, securemem.verify)
+lost = raises(exceptions.LockLostError, securemem.locking.verify_locks)
 assert lost.unlocked == securemem.statistics().locked_bytes - locking.locked_bytes() and lost.errno == 12
 assert locking.locked_bytes() == 16 * PAGE
 """)
@@ -254,7 +254,7 @@ for on_fault in (False, True):
     error = raises(exceptions.MappingLimitError, lambda: locking.mlock(inner, on_fault=on_fault))
     assert isinstance(error, exceptions.CapacityError) and "max_map_count" in str(error)
     assert locking.locked_bytes() == before and not locking.is_locked(inner)
-assert securemem.verify().intact
+assert securemem.locking.verify_locks().intact
 for i in range(0, 200, 2):
     libc.mprotect(ctypes.c_void_p(there + i * PAGE), PAGE, 3)   # make room again
 middle.unlock()
@@ -291,7 +291,7 @@ locking.mlockall(future=True)
 assert libc.unshare(0x20000) == 0                                   # CLONE_NEWNS
 assert libc.mount(b"none", b"/", None, 1 << 18 | 1 << 14, None) == 0  # MS_PRIVATE | MS_REC
 assert libc.umount2(b"/proc", 2) == 0                               # MNT_DETACH
-for call in (securemem.verify, locking.munlockall, lambda: locking.is_locked(memory)):
+for call in (securemem.locking.verify_locks, locking.munlockall, lambda: locking.is_locked(memory)):
     error = raises(exceptions.LockError, call)
     assert "/proc" in str(error) and error.errno == 2
 with locking.mlock(memory):

@@ -25,7 +25,7 @@ def child():
     own = locking.mlock(memory)           # the child's own lock on the same addresses
     lock.unlock()                         # void: it must not take the child's away
     assert own.held and locking.is_locked(memory)
-    assert securemem.verify() == locking.Verification(0, 4 * PAGE, 0, 0, 0, 0)
+    assert securemem.locking.verify_locks() == locking.Verification(0, 4 * PAGE, 0, 0, 0, 0)
     own.unlock()
     assert not locking.is_locked(memory)
 assert in_child(child) == 0
@@ -44,7 +44,7 @@ if pid == 0:
     try:
         assert not lock.held
         lock.unlock()
-        assert securemem.verify().lock_bytes == 0
+        assert securemem.locking.verify_locks().lock_bytes == 0
         status = 0
     finally:
         os._exit(status)
@@ -109,18 +109,18 @@ os.execv(sys.executable, [sys.executable, "-c",
 
 
 def test_unmapping_ends_the_lock():
-    """Memory unmapped behind the buffer: verify() counts it as gone, unlock() unlocks what is left."""
+    """Memory unmapped behind the buffer: verify_locks() counts it as gone, unlock() unlocks what is left."""
     passes("""
 memory, where = anonymous(5)
 lock = locking.mlock(memory)
 assert libc.munmap(ctypes.c_void_p(where + 2 * PAGE), PAGE) == 0
 assert locking.locked_bytes() == 4 * PAGE
 assert not locking.is_locked(memory)
-found = securemem.verify()
+found = securemem.locking.verify_locks()
 assert found.gone_bytes == PAGE and found.repaired_lock_bytes == 0 and not found.intact, found
 lock.unlock()
 assert locking.locked_bytes() == 0
-assert securemem.verify().intact
+assert securemem.locking.verify_locks().intact
 os._exit(0)  # the mmap object would unmap what is not its own any more
 """)
 
@@ -139,7 +139,7 @@ where = ctypes.addressof(ctypes.c_char.from_buffer(two))
 libc.madvise(ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(one))), 4 * PAGE, 21)
 here = next(m for m in mappings() if m.start <= where < m.end)
 assert here.sizes["Rss"] == 4 * PAGE // 1024 and here.sizes["Swap"] == 0, here
-assert securemem.verify().intact
+assert securemem.locking.verify_locks().intact
 """)
 
 
@@ -193,14 +193,14 @@ locking.reserve_stack(1 << 20)
 
 
 def test_device_mappings_are_passed_over():
-    """The kernel takes a lock on a device-like mapping and locks nothing; is_locked() says so, verify() is content."""
+    """The kernel takes a lock on a device-like mapping and locks nothing; is_locked() says so."""
     passes("""
 vvar = next(one for one in mappings() if one.name == "[vvar]")
 buffer = (ctypes.c_char * PAGE).from_address(vvar.start)
 with locking.mlock(buffer) as lock:
     assert lock.held and not locking.is_locked(buffer)
     assert locking.locked_bytes() == 0
-    assert securemem.verify().intact
+    assert securemem.locking.verify_locks().intact
 """)
 
 
@@ -215,7 +215,7 @@ try:
     memory = mmap.mmap(-1, 2 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)  # MAP_HUGETLB
     memory[:4] = b"huge"
     with locking.mlock(memory) as lock:
-        assert lock.held and not locking.is_locked(memory) and securemem.verify().intact
+        assert lock.held and not locking.is_locked(memory) and securemem.locking.verify_locks().intact
     memory.close()
 finally:
     pool.write_text(before)
@@ -261,7 +261,7 @@ def test_munlockall_leaves_secrets_and_counted_pages():
     """After munlockall() exactly the secrets' and counted pages are locked, MCL_FUTURE is gone, and no gap was."""
     passes("""
 closed = [securemem.SecureBytes.random(32) for _ in range(300)]
-opened = [securemem.SecureBytes.random(5000, arena=securemem.Arena(at_rest="open")) for _ in range(3)]
+opened = [securemem.SecureBytes.random(5000, arena=securemem.Arena(at_rest="readwrite")) for _ in range(3)]
 memory, where = anonymous(8)
 lock = locking.mlock(memoryview(memory)[PAGE : 3 * PAGE])
 other, _ = anonymous(2)
@@ -275,7 +275,7 @@ assert locking.locked_bytes() == held == securemem.statistics().locked_bytes + 2
 assert all(secret.protection.locked for secret in (*closed, *opened))
 assert [locking.is_locked(memoryview(memory)[i * PAGE : (i + 1) * PAGE]) for i in range(8)] == [0, 1, 1, 0, 0, 0, 0, 0]
 assert not locking.is_locked(other) and not locking.is_locked(anonymous(1)[0])
-assert securemem.verify().intact
+assert securemem.locking.verify_locks().intact
 assert locking.munlockall().unlocked_bytes == 0
 """)
 
@@ -309,28 +309,28 @@ print(os.waitstatus_to_exitcode(os.waitpid(watcher, 0)[1]))
 def test_munlockall_has_no_gap():
     """Another process that watches VmLck sees our munlockall() never unlock what is ours, and a bare one do it."""
     ours = "locking.mlockall(future=True); locking.munlockall()"
-    control = "libc.munlockall(); os.sched_yield(); securemem.verify()"
+    control = "libc.munlockall(); os.sched_yield(); securemem.locking.verify_locks()"
     assert passes(WATCHED.format(unlock_everything=ours)).strip() == "0"
     assert passes(WATCHED.format(unlock_everything=control)).strip() == "1"
 
 
 def test_foreign_munlockall_is_found_and_repaired():
-    """verify() finds what a bare munlockall() unlocked, closed and open, locks it again, and says how much it was."""
+    """verify_locks() finds what a bare munlockall() unlocked, locks it again, and says how much it was."""
     passes("""
 closed = [securemem.SecureBytes.random(32) for _ in range(300)]
-opened = [securemem.SecureBytes.random(5000, arena=securemem.Arena(at_rest="open")) for _ in range(3)]
+opened = [securemem.SecureBytes.random(5000, arena=securemem.Arena(at_rest="readwrite")) for _ in range(3)]
 memory, where = anonymous(4)
 full, lazy = locking.mlock(memory), locking.mlock(mmap.mmap(-1, 8 * PAGE), on_fault=True)
-before = securemem.verify()
+before = securemem.locking.verify_locks()
 assert before.intact and before.secret_bytes == securemem.statistics().locked_bytes and before.lock_bytes == 12 * PAGE
 assert libc.munlockall() == 0
 assert not closed[0].protection.locked and not opened[0].protection.locked and not locking.is_locked(memory)
-found = securemem.verify()
+found = securemem.locking.verify_locks()
 assert found.repaired_secret_bytes == found.secret_bytes == before.secret_bytes and not found.intact
 assert found.repaired_lock_bytes == found.lock_bytes == 12 * PAGE
 assert all(secret.protection.locked for secret in (*closed, *opened)) and closed[0].protection.closed
 assert locking.is_locked(memory)
-assert securemem.verify() == before
+assert securemem.locking.verify_locks() == before
 """)
 
 
@@ -340,14 +340,14 @@ def test_partial_foreign_munlock_is_found():
 memory, where = anonymous(6)
 lock = locking.mlock(memory)
 assert libc.munlock(ctypes.c_void_p(where + 2 * PAGE), PAGE) == 0
-found = securemem.verify()
+found = securemem.locking.verify_locks()
 assert found.repaired_lock_bytes == PAGE and found.repaired_secret_bytes == 0
 assert locking.is_locked(memory)
 """)
 
 
 def test_repair_brings_closed_pages_back_from_swap():
-    """Closed secrets in real swap after a foreign munlockall are resident, locked and intact after verify()."""
+    """Closed secrets in real swap after a foreign munlockall are resident, locked and intact after verify_locks()."""
     passes("""
 import subprocess, tempfile
 from pathlib import Path
@@ -368,7 +368,7 @@ with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
         starts = {one.start for one in pages}
         out = sum(one.sizes["Swap"] for one in mappings() if one.start in starts)
         assert out > 0, "nothing was swapped out: the test shows nothing"
-        found = securemem.verify()
+        found = securemem.locking.verify_locks()
         assert found.swapped_bytes == out * 1024 and found.repaired_secret_bytes == found.secret_bytes, (found, out)
         here = [one for one in mappings() if one.start in starts]
         assert all(one.locked and one.sizes["Swap"] == 0 and one.sizes["Rss"] == one.sizes["Size"] for one in here)
@@ -387,7 +387,7 @@ fixed = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x10
 libc.mmap.restype = ctypes.c_void_p
 assert libc.mmap(ctypes.c_void_p(where), PAGE, 3, fixed, -1, 0) == where
 assert [locking.is_locked(memoryview(memory)[i * PAGE : (i + 1) * PAGE]) for i in range(2)] == [False, True]
-found = securemem.verify()
+found = securemem.locking.verify_locks()
 assert found.repaired_lock_bytes == PAGE and locking.is_locked(memory)
 lock.unlock()
 assert not locking.is_locked(memory) and locking.locked_bytes() == 0

@@ -6,8 +6,10 @@ import os
 
 import pytest
 
-from securemem.process import kernel_files, machine, report
-from securemem.process.facts import Container, Swap, SwapDevice
+from securemem.process import _kernel_files as kernel_files
+from securemem.process import _machine as machine
+from securemem.process import report
+from securemem.process._facts import Container, Swap, SwapDevice
 
 SWAPS = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n"
 V1_MOUNT = "cgroup /sys/fs/cgroup/memory cgroup rw,relatime,memory 0 0\n"

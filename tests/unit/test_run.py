@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from securemem.cli import bootstrap
-from securemem.cli.run import find_program, wiping_environment
+from securemem.cli import _bootstrap as bootstrap
+from securemem.cli._run import find_program, wiping_environment
 
 RUN = [sys.executable, "-m", "securemem", "run"]
 # What a program can see of how it was started. Addresses in reprs differ from one process to the next.
@@ -215,7 +215,7 @@ def test_other_tunables_are_kept():
 
 def test_another_c_library_is_not_asked(monkeypatch):
     """On musl no variable is set, which would only slow Python down, and the reason is told."""
-    monkeypatch.setattr("securemem.cli.run.c_library", lambda: "musl")
+    monkeypatch.setattr("securemem.cli._run.c_library", lambda: "musl")
     assert wiping_environment({"GLIBC_TUNABLES": "glibc.malloc.arena_max=2"}) == {}
     assert "musl" in bootstrap._why_not_wiped("musl")
 
@@ -262,7 +262,7 @@ def test_what_could_not_be_done_is_said(tmp_path):
     assert hardened("--strict", path).stdout == "ran\n"
 
 
-LOCKED = "from securemem.memory_map import status_kib as kib; print(kib('VmLck') > 0.9 * kib('VmSize'))"
+LOCKED = "from securemem._memory_map import status_kib as kib; print(kib('VmLck') > 0.9 * kib('VmSize'))"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root may lock beyond the limit")

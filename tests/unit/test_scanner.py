@@ -10,8 +10,8 @@ from base64 import b64decode, b64encode
 import pytest
 
 from securemem import ScanRefusedError
-from securemem.process.needles import Needle, forms_of, needle
-from securemem.process.scanner import Copies, Place, scan_file, scan_process
+from securemem.scanning.needles import Needle, forms_of, needle
+from securemem.scanning.scanner import Copies, Place, scan_file, scan_process
 
 SECRET = bytes(range(100, 132))
 MEBI = 1 << 20
@@ -162,8 +162,8 @@ def test_kernels_refusal_is_a_typed_error_that_says_what_to_do():
     code = """
 import os
 from securemem import ScanRefusedError
-from securemem.process.needles import forms_of
-from securemem.process.scanner import scan_process
+from securemem.scanning.needles import forms_of
+from securemem.scanning.scanner import scan_process
 parent = os.getppid()
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:

@@ -22,7 +22,8 @@ SIZES = [1, 16, 17, 31, 32, 33, 64, 1000, 4088, 4089, 4096, 5000, 65536]
 
 
 @pytest.fixture(
-    params=[(rest, backend) for backend in ("mlock", "memfd_secret") for rest in ("closed", "open")], ids="-".join
+    params=[(rest, backend) for backend in ("mlock", "memfd_secret") for rest in ("noaccess", "readwrite")],
+    ids="-".join,
 )
 def arena(request):
     """An arena of each kind, closed at the end."""
@@ -171,7 +172,7 @@ def test_arguments_that_do_not_exist():
         lambda: SecureBytes.zeros(1, 2),
         lambda: SecureBytes.zeros(1, size=2),
         lambda: SecureBytes.zeros(1, place=None),
-        lambda: SecureBytes.zeros(1, arena="open"),
+        lambda: SecureBytes.zeros(1, arena="readwrite"),
         lambda: SecureBytes.take(bytearray(1), arena=object()),
         lambda: SecureBytes(b"x"),
         lambda: SecureBytes.zeros(1).reveal(False, True),
@@ -390,7 +391,7 @@ def test_neighbours_window_opens_the_page():
 
 def test_open_arena_stays_open():
     """Pages of an open arena are accessible at rest, and protected in every other way."""
-    with securemem.Arena(at_rest="open") as arena:
+    with securemem.Arena(at_rest="readwrite") as arena:
         protection = SecureBytes.zeros(8, arena=arena).protection
         assert not protection.closed
         assert protection.locked
@@ -552,7 +553,7 @@ def test_view_outlives_the_name(arena):
 
 def test_purge():
     """Purging wipes every secret in every arena and counts the views it waits for."""
-    with securemem.Arena() as one, securemem.Arena(at_rest="open") as two:
+    with securemem.Arena() as one, securemem.Arena(at_rest="readwrite") as two:
         secrets = [SecureBytes.copy_of(pattern(32), arena=arena) for arena in (one, two) for _ in range(300)]
         view, part = memoryview(secrets[0]), memoryview(secrets[400])
         assert securemem.purge() == 2
@@ -645,7 +646,7 @@ def test_protection_is_read_from_the_kernel():
     """Positive control: when the kernel's flags change, the answer changes."""
     import ctypes
 
-    with securemem.Arena(at_rest="open") as arena:
+    with securemem.Arena(at_rest="readwrite") as arena:
         secret = SecureBytes.zeros(32, arena=arena)
         assert secret.protection.locked
         with secret.reveal(writable=True) as view:

@@ -23,7 +23,7 @@ gc.disable()
 gc.freeze()
 mark = os.getppid
 source, large = b"\\xa5" * 32, b"\\xa5" * 65536
-arena, opened = Arena(), Arena(at_rest="open")
+arena, opened = Arena(), Arena(at_rest="readwrite")
 neighbour = SecureBytes.copy_of(source, arena=arena)  # the class has its pages
 
 def create():

@@ -2,7 +2,7 @@
 #include "violation.h"
 
 int main(void) {
-    sm_slot *slot = taken(arena_of(SM_AT_REST_CLOSED), 32);
+    sm_slot *slot = taken(arena_of(SM_AT_REST_NOACCESS), 32);
     must(sm_secret_purge() == 0, "purge");
     uint8_t *data = NULL;
     enum sm_status status = sm_secret_open(slot, &data, false);

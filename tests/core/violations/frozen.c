@@ -2,7 +2,7 @@
 #include "violation.h"
 
 int main(void) {
-    sm_slot *slot = taken(arena_of(SM_AT_REST_OPEN), 32);
+    sm_slot *slot = taken(arena_of(SM_AT_REST_READWRITE), 32);
     must(sm_secret_freeze(slot) == SM_OK, "freeze");
     opened(slot, false)[0] = 1;
     return 0;

@@ -2,7 +2,7 @@
 #include "violation.h"
 
 int main(void) {
-    sm_arena *arena = arena_of(SM_AT_REST_CLOSED);
+    sm_arena *arena = arena_of(SM_AT_REST_NOACCESS);
     sm_slot *slot = taken(arena, 32);
     taken(arena, 32);
     sm_secret_return((sm_slot *)((uint8_t *)slot + 8));

@@ -2,6 +2,6 @@
 #include "violation.h"
 
 int main(void) {
-    sm_slot *slot = taken(arena_of(SM_AT_REST_OPEN), 8192);
+    sm_slot *slot = taken(arena_of(SM_AT_REST_READWRITE), 8192);
     return opened(slot, true)[8192];
 }

@@ -2,7 +2,7 @@
 #include "violation.h"
 
 int main(void) {
-    sm_slot *slot = taken(arena_of(SM_AT_REST_CLOSED), 5000);
+    sm_slot *slot = taken(arena_of(SM_AT_REST_NOACCESS), 5000);
     opened(slot, true)[-1] = 1;
     sm_secret_close(slot, true);
     return 0;

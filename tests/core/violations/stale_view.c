@@ -16,7 +16,7 @@ static int child(volatile uint8_t *data) {
 }
 
 int main(void) {
-    sm_slot *slot = taken(arena_of(SM_AT_REST_OPEN), 32);
+    sm_slot *slot = taken(arena_of(SM_AT_REST_READWRITE), 32);
     volatile uint8_t *data = opened(slot, true);
     data[0] = 7;
     pid_t pid = fork();

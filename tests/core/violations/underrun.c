@@ -2,6 +2,6 @@
 #include "violation.h"
 
 int main(void) {
-    sm_slot *slot = taken(arena_of(SM_AT_REST_OPEN), 32);
+    sm_slot *slot = taken(arena_of(SM_AT_REST_READWRITE), 32);
     return opened(slot, true)[-1];
 }

@@ -2,7 +2,7 @@
 #include "violation.h"
 
 int main(void) {
-    sm_arena *arena = arena_of(SM_AT_REST_CLOSED);
+    sm_arena *arena = arena_of(SM_AT_REST_NOACCESS);
     taken(arena, 32);
     sm_slot *slot = taken(arena, 32);
     sm_secret_return(slot);

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from securemem._binding.memory import scrub_stack as scrub
 from securemem.arenas import Arena
-from securemem.binding import scrub_stack as scrub
 from securemem.exceptions import ArenaClosedError, ForkedError, SizeError
 from securemem.secure_bytes import SecureBytes
 
@@ -24,7 +24,7 @@ DEEP = 128 * 1024
 
 __all__ = ["DEEP", "DEPTH", "bytes_view", "check_secret", "copy_result", "scratch", "scrub", "writable_view"]
 
-_arena = Arena(at_rest="open")
+_arena = Arena(at_rest="readwrite")
 
 
 def scratch(size: int) -> SecureBytes:
@@ -36,7 +36,7 @@ def scratch(size: int) -> SecureBytes:
     try:
         return SecureBytes.zeros(size, arena=_arena)
     except (ForkedError, ArenaClosedError):
-        _arena = Arena(at_rest="open")
+        _arena = Arena(at_rest="readwrite")
         return SecureBytes.zeros(size, arena=_arena)
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV, ChaCha20Poly1305
 
-from securemem.binding import wipe
-from securemem.crypto.workspace import DEPTH, check_secret, scrub
-from securemem.crypto.xaes import KCXAES256GCM, XAES256GCM
-from securemem.exceptions import DecryptionError, PolicyError, SizeError
+from securemem._binding.memory import wipe
+from securemem.crypto._workspace import DEPTH, check_secret, scrub
+from securemem.crypto._xaes import KCXAES256GCM, XAES256GCM
+from securemem.exceptions import DecryptionError, InvalidArgumentError, SizeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,9 +96,11 @@ ALGORITHMS: dict[str, Algorithm] = {
 
 
 def algorithm_named(name: str) -> Algorithm:
-    """The algorithm; PolicyError where there is none of that name."""
+    """The algorithm; InvalidArgumentError where there is none of that name."""
     if name not in ALGORITHMS:
-        raise PolicyError(f"algorithm {name!r} does not exist: choose one of {', '.join(map(repr, ALGORITHMS))}")
+        raise InvalidArgumentError(
+            f"algorithm {name!r} does not exist: choose one of {', '.join(map(repr, ALGORITHMS))}"
+        )
     return ALGORITHMS[name]
 
 

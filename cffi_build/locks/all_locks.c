@@ -16,7 +16,7 @@
 #include "mappings.h"
 #include "page_counts.h"
 #include "page_locks.h"
-#include "process.h"
+#include "gate.h"
 #include "windows.h"
 
 #define PROBE_FRAME 4096

@@ -68,7 +68,8 @@ def _why_not_wiped(c_library: str) -> str:
 def harden_process(*, lock_everything: bool) -> list[str]:
     """Do all that can be done; what could not, as sentences."""
     from securemem.exceptions import SecureMemError  # noqa: PLC0415 - see _import_securemem
-    from securemem.process import harden, interpreter  # noqa: PLC0415 - the same
+    from securemem.process import _interpreter as interpreter  # noqa: PLC0415 - the same
+    from securemem.process import harden  # noqa: PLC0415 - the same
 
     failures = []
     wiped = interpreter.wipes_freed()  # before hardening, which may forbid to look

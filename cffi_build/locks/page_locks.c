@@ -20,7 +20,7 @@
 #include "arena.h"
 #include "mappings.h"
 #include "page_counts.h"
-#include "process.h"
+#include "gate.h"
 
 static bool all_covered;
 

@@ -6,10 +6,11 @@ import os
 import resource
 from typing import TYPE_CHECKING
 
-from securemem import binding
-from securemem.process import interpreter, machine
-from securemem.process.facts import Cores, Pages, Platform, Report, Tracing
-from securemem.process.kernel_files import ROOT, chosen, lines, number, text
+from securemem._binding import process as binding
+from securemem.process import _interpreter as interpreter
+from securemem.process import _machine as machine
+from securemem.process._facts import Cores, Pages, Platform, Report, Tracing
+from securemem.process._kernel_files import ROOT, chosen, lines, number, text
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,6 +1,6 @@
 /* os.h: what the core asks of the operating system, and nothing more.
  *
- * One file implements it per platform (on Linux two: os_linux_locks.c has what
+ * One file implements it per platform (on Linux two: linux_locks.c has what
  * stands under "locks"), and nothing else makes system calls.  Every verb
  * returns 0 or an errno value, and on failure leaves the failed call's name and
  * errno in sm_failure_get().  Addresses and lengths are whole pages.

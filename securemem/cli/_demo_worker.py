@@ -11,7 +11,7 @@ import json
 import os
 import sys
 
-from securemem.crypto.round_trip import round_trip_plain, round_trip_protected
+from securemem.cli._controls import round_trip_plain, round_trip_protected
 from securemem.exceptions import SecureMemError
 from securemem.secure_bytes import SecureBytes
 

@@ -12,13 +12,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from securemem._memory_map import Mapping, mappings
 from securemem.exceptions import ScanRefusedError
-from securemem.memory_map import Mapping, mappings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from securemem.process.needles import Needle
+    from securemem.scanning.needles import Needle
 
 __all__ = ["Copies", "Place", "scan_file", "scan_process"]
 

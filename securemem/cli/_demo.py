@@ -14,10 +14,10 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from securemem.cli.demo_worker import KEY_BYTES
+from securemem.cli._demo_worker import KEY_BYTES
 from securemem.exceptions import ScanRefusedError
-from securemem.process.needles import forms_of
-from securemem.process.scanner import Copies, Place, scan_process
+from securemem.scanning.needles import forms_of
+from securemem.scanning.scanner import Copies, Place, scan_process
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +27,7 @@ MOMENTS = ("the key is held", "after encrypting and decrypting", "after the key 
 
 # The worker imports from where this process does, whatever its working directory is.
 _START = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from securemem.cli.demo_worker import main; "
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from securemem.cli._demo_worker import main; "
     "sys.exit(main(sys.argv[2], int(sys.argv[3])))"
 )
 

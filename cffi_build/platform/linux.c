@@ -1,4 +1,4 @@
-/* os_linux.c: the verbs of os.h on Linux; but for os_linux_locks.c no other
+/* linux.c: the verbs of os.h on Linux; but for linux_locks.c no other
  * file makes system calls.  Each verb is one call, its result checked, its
  * failure noted.
  *

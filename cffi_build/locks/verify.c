@@ -11,7 +11,7 @@
 #include "mappings.h"
 #include "page_counts.h"
 #include "page_locks.h"
-#include "process.h"
+#include "gate.h"
 #include "windows.h"
 
 struct reading {

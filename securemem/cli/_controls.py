@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from securemem import binding
+from securemem._binding import memory as binding
 from securemem.exceptions import CapacityError
 from securemem.secure_bytes import SecureBytes
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 
-from securemem.binding import wipe
-from securemem.crypto.ciphers import NOT_DECRYPTED, TOO_LONG, check_key
-from securemem.crypto.workspace import DEPTH, scrub
-from securemem.crypto.xaes import XAES256GCM, KeptXAES256GCM
+from securemem._binding.memory import wipe
+from securemem.crypto._ciphers import NOT_DECRYPTED, TOO_LONG, check_key
+from securemem.crypto._workspace import DEPTH, scrub
+from securemem.crypto._xaes import XAES256GCM, KeptXAES256GCM
 from securemem.exceptions import DecryptionError, SizeError, WipedError
 
 if TYPE_CHECKING:
-    from securemem.crypto.ciphers import Algorithm, Cipher
+    from securemem.crypto._ciphers import Algorithm, Cipher
     from securemem.secure_bytes import SecureBytes
 
 __all__ = ["USE_DEPTH", "PreparedCipher"]

@@ -14,7 +14,7 @@ import resource
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from securemem import binding
+from securemem._binding import locks as binding
 from securemem.exceptions import HardLimitError, LockFlagsError, SizeError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ __all__ = [
     "posix_support",
     "raise_lock_limit",
     "reserve_stack",
-    "verify",
+    "verify_locks",
 ]
 
 
@@ -48,7 +48,7 @@ class PageLock:
     It holds the buffer, so that the memory stays where it is: a bytearray cannot be resized, an mmap not be closed.
     When the object is dropped, it unlocks too. In a forked child it is void, for locks are not inherited: `held` is
     False there, and unlock() does nothing. Where the memory was unmapped behind the buffer's back, the kernel's lock
-    is gone with it; unlock() says nothing, `verify` counts it.
+    is gone with it; unlock() says nothing, `verify_locks` counts it.
     """
 
     __slots__ = ("__weakref__", "_exports", "_generation", "_on_fault")
@@ -178,7 +178,7 @@ def munlockall(*, allow_gap: bool = False) -> Unlocking:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """What `verify` found and did, in bytes of whole pages.
+    """What `verify_locks` found and did, in bytes of whole pages.
 
     secret_bytes: pages of secrets that should be locked. lock_bytes: pages under PageLocks.
     repaired_secret_bytes, repaired_lock_bytes: were not locked, and are again.
@@ -199,7 +199,7 @@ class Verification:
         return self.repaired_secret_bytes == self.repaired_lock_bytes == self.gone_bytes == 0
 
 
-def verify() -> Verification:
+def verify_locks() -> Verification:
     """Find secrets and PageLocks whose pages somebody unlocked, lock them again, and say so.
 
     It reads smaps, so it sees what the kernel holds to be true, whoever called munlock or munlockall. Pages that

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from securemem.process.facts import Cgroup, Container, Swap, SwapDevice
-from securemem.process.kernel_files import chosen, fields, lines, number, text
+from securemem.process._facts import Cgroup, Container, Swap, SwapDevice
+from securemem.process._kernel_files import chosen, fields, lines, number, text
 
 # What cgroup v1 shows for "no bound": LONG_MAX rounded down to a page, whatever the page.
 _V1_UNBOUND = 2**62

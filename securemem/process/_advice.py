@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from securemem.process.facts import Report
+    from securemem.process._facts import Report
 
 __all__ = ["LEVELS", "Finding", "Level", "findings"]
 

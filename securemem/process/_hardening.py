@@ -10,9 +10,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from securemem import binding
+from securemem._binding import process as binding
+from securemem._memory_map import status_kib
 from securemem.exceptions import LockLimitError, SecureMemError, SizeError
-from securemem.memory_map import status_kib
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,7 +1,7 @@
 """`securemem run`: starts a Python program with allocators that wipe what is freed, in a process that is hardened.
 
 Both take effect only in a new program image: the C library reads its settings when it starts, and exec makes a
-process dumpable again. So this process is replaced by a new interpreter, which runs `bootstrap.py`, which hardens and
+process dumpable again. So this process is replaced by a new interpreter, which runs `_bootstrap.py`, which hardens and
 then runs the program. There is no parent: signals, terminal, standard input and exit status are the program's own.
 """
 
@@ -16,8 +16,8 @@ import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from securemem.cli import bootstrap
-from securemem.process.interpreter import c_library
+from securemem.cli import _bootstrap as bootstrap
+from securemem.process._interpreter import c_library
 
 if TYPE_CHECKING:
     import argparse

@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
-from securemem.binding import pin, wipe_in_place, xaes_inputs
-from securemem.crypto.workspace import scratch
+from securemem._binding.memory import pin, wipe_in_place, xaes_inputs
+from securemem.crypto._workspace import scratch
 
 if TYPE_CHECKING:
     from typing import Any

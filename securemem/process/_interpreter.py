@@ -14,11 +14,11 @@ import sysconfig
 import threading
 from typing import TYPE_CHECKING
 
-from securemem import binding
+from securemem._binding import process as binding
 from securemem.arenas import Arena
 from securemem.exceptions import SystemRefusalError
-from securemem.process.facts import Interpreter, Locking, SecretMemory
-from securemem.process.kernel_files import fields
+from securemem.process._facts import Interpreter, Locking, SecretMemory
+from securemem.process._kernel_files import fields
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,74 @@
+/* ground.c: what all the types stand on: the hooks into Python, the types' own
+ * addresses, and the making and opening of a secret. */
+#include "types.h"
+
+PyTypeObject *Secret_Type;
+PyTypeObject *Reveal_Type;
+PyTypeObject *ArenaHandle_Type;
+
+static PyObject *raise_hook;
+static PyObject *warn_hook;
+static PyObject *protection_hook;
+
+PyObject *raise_status(enum sm_status status) {
+    PyObject *result = PyObject_CallFunction(raise_hook, "i", (int)status);
+    if (result != NULL) {
+        Py_DECREF(result);
+        PyErr_Format(PyExc_SystemError, "no exception for status %d", (int)status);
+    }
+    return NULL;
+}
+
+int warn_unlocked(void) {
+    PyObject *result = PyObject_CallFunction(warn_hook, NULL);
+    Py_XDECREF(result);
+    return result == NULL ? -1 : 0;
+}
+
+PyObject *read_protection(const struct sm_location *location) {
+    return PyObject_CallFunction(protection_hook, "KKKKiO", (unsigned long long)location->pages,
+                                 (unsigned long long)location->pages_length,
+                                 (unsigned long long)location->guard_before,
+                                 (unsigned long long)location->guard_after, location->backend,
+                                 location->stuck ? Py_True : Py_False);
+}
+
+PyObject *install_hooks(PyObject *module, PyObject *args) {
+    (void)module;
+    PyObject *raise, *warn, *protection;
+    if (!PyArg_ParseTuple(args, "OOO", &raise, &warn, &protection)) return NULL;
+    Py_XDECREF(raise_hook);
+    Py_XDECREF(warn_hook);
+    Py_XDECREF(protection_hook);
+    raise_hook = Py_NewRef(raise);
+    warn_hook = Py_NewRef(warn);
+    protection_hook = Py_NewRef(protection);
+    Py_RETURN_NONE;
+}
+
+Secret *secret_new(sm_arena *arena, Py_ssize_t length) {
+    sm_slot *slot;
+    enum sm_status status = sm_secret_take(&slot, arena, (size_t)length);
+    if (status != SM_OK) return (Secret *)raise_status(status);
+    Secret *self = PyObject_New(Secret, Secret_Type);
+    if (self == NULL) {
+        sm_secret_return(slot);
+        return NULL;
+    }
+    self->slot = slot;
+    self->length = length;
+    self->weak_references = NULL;
+    if (!sm_arena_is_locked(arena) && warn_unlocked() != 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+uint8_t *secret_open(Secret *self, bool writable) {
+    uint8_t *data = NULL;
+    enum sm_status status = self->slot == NULL ? SM_WIPED : sm_secret_open(self->slot, &data, writable);
+    if (status == SM_OK) return data;
+    raise_status(status);
+    return NULL;
+}

@@ -1,0 +1,141 @@
+"""Status codes of the core as exceptions."""
+
+from __future__ import annotations
+
+import errno
+import os
+import warnings
+from typing import NoReturn
+
+from securemem import exceptions
+from securemem._binding.limits import lock_limit, locked_by_process
+from securemem._binding.load import ffi, lib, types
+from securemem.protection import read_protection
+
+_MESSAGES: dict[int, tuple[type[exceptions.SecureMemError], str]] = {
+    lib.SM_BAD_SIZE: (
+        exceptions.SizeError,
+        "a secret has at least one byte and fits into memory: give a size, source or slice of one byte or more",
+    ),
+    lib.SM_FORKED: (
+        exceptions.ForkedError,
+        "this was made before a fork and its memory stayed in the parent process: make new secrets and arenas in "
+        "the child",
+    ),
+    lib.SM_WIPED: (exceptions.WipedError, "the secret was wiped: it cannot be used any more"),
+    lib.SM_EXPORTED: (
+        exceptions.ExportedError,
+        "a view of the secret is still open: release every memoryview of it, and every slice of those",
+    ),
+    lib.SM_FROZEN: (exceptions.FrozenError, "the secret is frozen: only read-only views can be opened"),
+    lib.SM_CLOSED: (exceptions.ArenaClosedError, "the arena is closed: make secrets in another one"),
+    lib.SM_FULL: (
+        exceptions.ArenaFullError,
+        "the arena's max_bytes is reached: wipe secrets that are no longer needed, or make an arena with more",
+    ),
+    lib.SM_CONFIGURED: (
+        exceptions.ConfigurationError,
+        "the default arena is in use already: call configure() before the first secret is made, or make an Arena",
+    ),
+    lib.SM_BAD_SOURCE: (
+        exceptions.SourceError,
+        "the buffer must be contiguous, and writable where take() is to wipe it: use copy_of() for a read-only one, "
+        "or copy it into a bytearray first",
+    ),
+    lib.SM_MAPPINGS: (
+        exceptions.MappingLimitError,
+        "the kernel would have to split a mapping, and this process has as many as it may: raise vm.max_map_count "
+        "(sysctl), or lock fewer, larger ranges; what was locked before still is",
+    ),
+    lib.SM_NO_STACK: (
+        exceptions.StackLimitError,
+        "the thread's stack has no such room: ask for less, or raise RLIMIT_STACK (`ulimit -s KIB`), or for threads "
+        "threading.stack_size()",
+    ),
+}
+
+_REFUSALS: dict[int, tuple[type[exceptions.SystemRefusalError], str]] = {
+    lib.SM_LOCK_FAILED: (exceptions.LockError, "the kernel could not lock the memory; free some and try again"),
+    lib.SM_UNMAPPED: (
+        exceptions.UnmappedError,
+        "a page of the range is not mapped, has no access, or lies past the end of its file: nothing of the range was "
+        "left locked by this call",
+    ),
+    lib.SM_NO_SMAPS: (
+        exceptions.LockError,
+        "/proc/self/smaps cannot be read, and nothing else tells what is locked: mount /proc; nothing was changed",
+    ),
+    lib.SM_REFUSED: (exceptions.ProtectionError, "the kernel refused a required protection"),
+    lib.SM_NO_RANDOM: (exceptions.RandomError, "the kernel gave no random bytes"),
+    lib.SM_NO_BACKEND: (
+        exceptions.BackendUnavailableError,
+        "memfd_secret is not available: it needs Linux 5.14 with CONFIG_SECRETMEM, and secretmem.enable=1 on the "
+        "kernel's command line before 6.5, and no system call filter that forbids it (a container's seccomp profile); "
+        'use backend="mlock"',
+    ),
+}
+
+# What the kernel's specification of the five calls says beside ENOMEM and EPERM.
+_LOCK_REFUSALS: dict[int, tuple[type[exceptions.LockError], str]] = {
+    errno.EINVAL: (exceptions.LockRangeError, "the range runs past the end of the address space"),
+    errno.EAGAIN: (
+        exceptions.LockPopulateError,
+        "some pages could not be brought into RAM: free some memory, or raise the cgroup's memory.max, and try again",
+    ),
+    errno.EINTR: (exceptions.LockInterruptedError, "a fatal signal interrupted the locking"),
+    errno.ENOSYS: (
+        exceptions.LockUnsupportedError,
+        "the kernel does not have the call (mlock2 came with Linux 4.4), or a filter forbids it: lock without on_fault",
+    ),
+}
+
+
+def raise_status(status: int) -> NoReturn:
+    """Raise the exception for a status of the core, with what the kernel said in this thread."""
+    if status in _MESSAGES:
+        kind, message = _MESSAGES[status]
+        raise kind(message)
+    failure = ffi.new("struct sm_failure *", lib.sm_failure_get()[0])  # a copy: what is asked below may fail too
+    call = ffi.string(failure.call).decode() if failure.call != ffi.NULL else "a system call"
+    if status == lib.SM_LOCK_LIMIT:
+        limit, used = lock_limit(), locked_by_process()
+        if limit is not None and used + failure.wanted > limit:
+            over = exceptions.LockPermissionError if failure.error == errno.EPERM else exceptions.LockLimitError
+            raise over(limit, used, failure.wanted)
+        status = lib.SM_LOCK_FAILED  # the kernel says ENOMEM too for frames or mappings that it does not have
+    if status == lib.SM_NO_MEMORY:
+        raise exceptions.OutOfMemoryError(
+            f"no memory for the secret ({call}, {failure.wanted} bytes: {os.strerror(failure.error)}): free some, or "
+            "raise RLIMIT_AS, the cgroup's memory.max or vm.max_map_count, whichever bounds this process"
+        )
+    if status == lib.SM_LOCK_LOST:
+        raise exceptions.LockLostError(
+            failure.error,
+            f"{failure.wanted} bytes that should be locked are not, and could not be locked again ({call}: "
+            f"{errno.errorcode.get(failure.error, failure.error)}): raise RLIMIT_MEMLOCK or free memory and verify "
+            "again, or wipe",
+            int(failure.wanted),
+        )
+    refusal, message = _REFUSALS[status]
+    if status == lib.SM_LOCK_FAILED:
+        refusal, message = _LOCK_REFUSALS.get(failure.error, (refusal, message))
+    raise refusal(failure.error, f"{message} ({call}: {errno.errorcode.get(failure.error, failure.error)})")
+
+
+def warn_unlocked() -> None:
+    """Warn that an arena's memory is not locked."""
+    warnings.warn(
+        "secrets of this arena are not locked into RAM and may be swapped out: the kernel refused, and the arena was "
+        'made with lock="warn"',
+        exceptions.LockWarning,
+        stacklevel=2,
+    )
+
+
+def check(status: int) -> None:
+    """Raise unless the status is SM_OK."""
+    if status != lib.SM_OK:
+        raise_status(status)
+
+
+types.install(raise_status, warn_unlocked, read_protection)

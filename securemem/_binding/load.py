@@ -1,0 +1,34 @@
+"""Loads the two modules of the compiled object."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from importlib.machinery import ExtensionFileLoader
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+def _load_types() -> ModuleType:
+    name = "securemem._types"
+    compiled = find_spec("securemem._core")
+    if compiled is None or compiled.origin is None:
+        raise ImportError("securemem._core is not there: build it with `pip install`")
+    loader = ExtensionFileLoader(name, compiled.origin)
+    spec = spec_from_file_location(name, compiled.origin, loader=loader)
+    if spec is None:
+        raise ImportError(f"{name} cannot be loaded from {compiled.origin}")
+    module = module_from_spec(spec)
+    loader.exec_module(module)
+    sys.modules[name] = module
+    return module
+
+
+# The types first: they are what refuses a sub-interpreter.
+types = _load_types()
+_core = import_module("securemem._core")
+ffi: Any = _core.ffi
+lib: Any = _core.lib
