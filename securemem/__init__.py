@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING
 
 from securemem.arenas import Arena, Statistics, configure, fits, purge, statistics
 from securemem.exceptions import (
@@ -55,7 +54,9 @@ from securemem.exceptions import (
 from securemem.secure_bytes import Protection, SecureBytes
 from securemem.version import __version__
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from securemem import crypto, locking, process
     from securemem.crypto.sealed import SealedBytes
     from securemem.keystore import KeyHandle, KeyStore, Policy
     from securemem.keystore.passphrase import Passphrase
@@ -113,13 +114,17 @@ __all__ = [
     "WipedError",
     "__version__",
     "configure",
+    "crypto",
     "fits",
+    "locking",
+    "process",
     "purge",
     "statistics",
 ]
 
 
-# What needs the package `cryptography` is loaded when it is first asked for.
+# Higher layers are loaded at their first use: some need the package `cryptography`, which takes longer to import.
+_MODULES = ("crypto", "locking", "process")
 _LAZY = {
     "KeyHandle": "securemem.keystore",
     "KeyStore": "securemem.keystore",
@@ -131,7 +136,14 @@ _LAZY = {
 
 def __getattr__(name: str) -> object:
     """Load a name of a higher layer."""
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value = globals()[name] = getattr(import_module(_LAZY[name]), name)
     return value
+
+
+def __dir__() -> list[str]:
+    """Name what is not loaded yet, too."""
+    return sorted({*globals(), *__all__})

@@ -5,18 +5,14 @@ Source: proc(5); the letters of VmFlags are those of the kernel's Documentation/
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from securemem._frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_HEADER = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (\S{4}) [0-9a-f]+ \S+ \d+\s*(.*)")
 
-
-@dataclass(frozen=True, slots=True)
-class Mapping:
+class Mapping(Frozen):
     """One mapping of a process: addresses in bytes, sizes in KiB as the kernel gives them."""
 
     start: int
@@ -40,18 +36,18 @@ class Mapping:
 def mappings(pid: int | str = "self") -> Iterator[Mapping]:
     """Every mapping of a process, in the order of addresses; OSError where the kernel forbids it."""
     with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123 - a stream of lines
-        header: re.Match[str] | None = None
+        header: list[str] = []
         sizes: dict[str, int] = {}
         for line in lines:
-            name, _, value = line.partition(":")
-            if name == "VmFlags" and header is not None:
-                start, end, permissions, label = header.groups()
-                yield Mapping(int(start, 16), int(end, 16), permissions, label, frozenset(value.split()), sizes)
-                header, sizes = None, {}
-            elif header is None:
-                header = _HEADER.match(line)
-            elif (number := value.split()) and number[0].isdigit():
-                sizes[name] = int(number[0])
+            name, *rest = line.split()
+            if not name.endswith(":"):  # a mapping begins: addresses, permissions, offset, device, inode, path if any
+                header, sizes = line.split(maxsplit=5), {}
+            elif name == "VmFlags:":
+                start, _, end = header[0].partition("-")
+                label = header[5].rstrip("\n") if len(header) > 5 else ""  # noqa: PLR2004 - the path is the sixth
+                yield Mapping(int(start, 16), int(end, 16), header[1], label, frozenset(rest), sizes)
+            elif rest[0].isdigit():
+                sizes[name.removesuffix(":")] = int(rest[0])
 
 
 def status_kib(field: str, pid: int | str = "self") -> int:

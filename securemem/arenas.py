@@ -5,15 +5,15 @@ from __future__ import annotations
 import operator
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
 
 from securemem._binding import arenas as binding
+from securemem._frozen import Frozen
 from securemem.exceptions import InvalidArgumentError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self, SupportsIndex
+    from typing import Literal, Self, SupportsIndex
 
     from securemem._types import ArenaHandle
 
@@ -23,11 +23,10 @@ if TYPE_CHECKING:
 else:
     ArenaHandle = binding.ArenaHandle
 
-__all__ = ["Arena", "Statistics", "configure", "purge", "statistics"]
+__all__ = ["Arena", "Statistics", "configure", "fits", "purge", "statistics"]
 
 
-@dataclass(frozen=True, slots=True)
-class Statistics:
+class Statistics(Frozen):
     """What an arena, or all of them, hold at one moment. Sizes in bytes.
 
     live_secrets: secrets that are not wiped.

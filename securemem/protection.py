@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
-
+from securemem._frozen import Frozen
 from securemem._memory_map import Mapping, mappings
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Literal
+
+__all__ = ["Protection"]
 
 
-@dataclass(frozen=True, slots=True)
-class Protection:
+class Protection(Frozen):
     """What holds now for the pages of one secret, by /proc/self/smaps and not by what was asked for.
 
     locked: they stay in RAM and are not swapped out (VmFlags `lo`).

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from securemem._binding import arenas as binding
 from securemem.protection import Protection
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from securemem._types import Reveal, SecureBytes
 else:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from securemem._binding.errors import check
 from securemem._binding.limits import lock_limit, locked_by_process
 from securemem._binding.load import ffi, lib, types
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from securemem._types import ArenaHandle, Reveal, SecureBytes
 else:
     SecureBytes = types.SecureBytes

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import warnings
-from typing import NoReturn
 
 from securemem import exceptions
 from securemem._binding.limits import lock_limit, locked_by_process
 from securemem._binding.load import ffi, lib, types
 from securemem.protection import read_protection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _MESSAGES: dict[int, tuple[type[exceptions.SecureMemError], str]] = {
     lib.SM_BAD_SIZE: (

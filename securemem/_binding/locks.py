@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from securemem import exceptions
 from securemem._binding.errors import check, raise_status
 from securemem._binding.limits import lock_limit, locked_by_process
 from securemem._binding.load import ffi, lib
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = [
     "lock_all",

@@ -6,7 +6,6 @@ JSON at each moment at which it stands still; what fails goes to standard error.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -27,7 +26,7 @@ def _stand_still(**told: object) -> None:
 def _protected(descriptor: int) -> None:
     key = SecureBytes.random(KEY_BYTES)
     os.write(_OUT, key)
-    _stand_still(protection=dataclasses.asdict(key.protection))
+    _stand_still(protection=key.protection.as_dict())
     _stand_still(compared=round_trip_protected(descriptor, key))
     key.wipe()
     _stand_still()

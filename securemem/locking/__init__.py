@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import os
 import resource
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from securemem._binding import locks as binding
+from securemem._frozen import Frozen
 from securemem.exceptions import HardLimitError, LockFlagsError, SizeError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
     from typing_extensions import Buffer  # for the type checker: nothing is imported at run time
 
@@ -143,8 +143,7 @@ def mlockall(*, current: bool = True, future: bool = False, on_fault: bool = Fal
     binding.lock_all(bool(current), bool(future), bool(on_fault))
 
 
-@dataclass(frozen=True, slots=True)
-class Unlocking:
+class Unlocking(Frozen):
     """What `munlockall` did.
 
     unlocked_bytes: unlocked of what was locked (0 after a gap: the kernel's munlockall does not tell).
@@ -176,8 +175,7 @@ def munlockall(*, allow_gap: bool = False) -> Unlocking:
     return Unlocking(unlocked, gap, nanoseconds / 1e9)
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
+class Verification(Frozen):
     """What `verify_locks` found and did, in bytes of whole pages.
 
     secret_bytes: pages of secrets that should be locked. lock_bytes: pages under PageLocks.
@@ -227,8 +225,7 @@ def locked_bytes() -> int:
     return binding.locked_by_process()
 
 
-@dataclass(frozen=True, slots=True)
-class LockLimit:
+class LockLimit(Frozen):
     """RLIMIT_MEMLOCK as it binds this process now; sizes in bytes, None for no limit.
 
     soft: the limit that counts. hard: how far the soft one may be raised. used: locked now.
@@ -274,8 +271,7 @@ def raise_lock_limit(nbytes: int) -> LockLimit:
     return lock_limit()
 
 
-@dataclass(frozen=True, slots=True)
-class PosixSupport:
+class PosixSupport(Frozen):
     """What the C library says of POSIX memory locking.
 
     memlock: mlockall and munlockall, the version of the standard as a number, None without.

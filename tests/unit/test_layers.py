@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cffi
 import pytest
 
 import securemem
@@ -18,6 +19,7 @@ PACKAGE = Path(securemem.__file__).parent
 ROOT = Path(__file__).resolve().parents[2]
 # docs/architecture.md tells what each layer is for.
 LAYERS = {
+    "_frozen": 0,
     "_memory_map": 0,
     "exceptions": 0,
     "scanning": 0,
@@ -40,7 +42,7 @@ LAYERS = {
 }
 # Inside these layers an order holds too.
 ORDER_IN_LAYER = {
-    0: ["version", "exceptions", "_memory_map", "scanning", "storage"],
+    0: ["version", "exceptions", "_frozen", "_memory_map", "scanning", "storage"],
     1: ["_core", "_types", "protection", "_binding"],
     3: ["locking", "process"],
 }
@@ -127,10 +129,26 @@ def test_only_the_platform_files_make_system_calls():
     assert users == {"platform/linux.c", "platform/linux_locks.c"}
 
 
-def test_import_does_not_load_cryptography():
-    """`import securemem` costs no import of cryptography."""
-    program = "import sys, securemem; sys.exit('cryptography' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+HEAVY = ("ast", "cryptography", "dataclasses", "inspect", "re", "typing")
+
+
+@pytest.mark.parametrize(("statement", "loads"), [("import securemem", ()), ("import dataclasses", HEAVY[2:4])])
+def test_import_is_light(statement, loads):
+    """`import securemem` loads none of the slow modules; the control, an import of dataclasses, loads two of them."""
+    homes = [str(Path(one.__file__).parents[1]) for one in (securemem, cffi)]
+    before = f"import sys; sys.path += {homes}"  # without site, which may load them itself
+    program = f"{before}\n{statement}\nprint([name for name in {HEAVY} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-IS", "-c", program], check=True, capture_output=True, text=True)
+    loaded = ast.literal_eval(done.stdout)
+    assert set(loads) <= set(loaded)
+    assert loads or not loaded
+
+
+def test_higher_layers_load_at_their_first_use():
+    """`securemem.locking` and its like are there without an import statement, and dir() tells of them."""
+    program = "import securemem; print(securemem.locking.__name__, 'crypto' in dir(securemem))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout == "securemem.locking True\n"
 
 
 def test_all_names_exist_and_are_sorted():
