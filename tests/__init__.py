@@ -1,1 +1,1 @@
-"""A package for the sake of `python -m tests.bench.ratios`; ordinary test modules are not part of it."""
+"""A package, so that tests, child programs and benchmarks import `tests.support` and `tests.bench` by name."""

@@ -7,9 +7,9 @@ import signal
 import time
 
 import pytest
-from crypto_cases import PRELUDE
 
 from securemem.scanning.scanner import scan_process
+from tests.support.crypto_cases import PRELUDE
 
 STOPS = 3
 

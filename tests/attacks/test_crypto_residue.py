@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from crypto_cases import CASES, LEAKS, LEAKS_PRELUDE, PRELUDE
+
+from tests.support.crypto_cases import CASES, LEAKS, LEAKS_PRELUDE, PRELUDE
 
 TELL = """
 control = fill(bytearray(len(watched)))

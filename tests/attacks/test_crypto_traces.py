@@ -7,12 +7,12 @@ import resource
 import signal
 
 import pytest
-from crypto_cases import PRELUDE
 from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.cmac import CMAC
-from key_schedules import every_form_of
 
 from securemem.scanning.scanner import scan_file, scan_process
+from tests.support.crypto_cases import PRELUDE
+from tests.support.key_schedules import every_form_of
 
 
 def cmac(key, message):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from key_schedules import aes_round_keys
 
 from securemem._memory_map import mappings
 from securemem.scanning.scanner import scan_process
+from tests.support.key_schedules import aes_round_keys
 
 LARGE = 64 * 1024
 

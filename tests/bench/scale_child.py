@@ -9,7 +9,7 @@ import sys
 
 from securemem import Arena, LockLimitError, SecureBytes
 from securemem._memory_map import mappings as mappings_of
-from tests.faults.ordinary_user import become
+from tests.support.ordinary_user import become
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 

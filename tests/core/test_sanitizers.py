@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import ROOT
+from tests.support.core_builds import build_apart
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
 PROGRAMS = {
     "threads": [HERE / "threads.c"],
     "model": [ROOT / "tests/fuzz/drive_arena.c", ROOT / "tests/fuzz/fuzz_model.c"],
@@ -135,14 +137,12 @@ def test_python_side(tool, tmp_path):
         subprocess.run([gcc, f"-print-file-name={name}"], capture_output=True, text=True, check=True).stdout.strip()
         for name in ("libasan.so", "libubsan.so")
     ]
-    compiled = run(sys.executable, HERE / "compile_module.py", "sanitized", tmp_path)
-    assert compiled[0] == 0, compiled[1]
+    compiled = build_apart("sanitized", tmp_path)
     status, said = run(
-        *(sys.executable, "-m", "pytest", "-q", "-p", "substitute_core", "-p", "no:cacheprovider"),
+        *(sys.executable, "-m", "pytest", "-q", "-p", "tests.support.substitute_core", "-p", "no:cacheprovider"),
         *(f"--rootdir={ROOT}", "-k", " and ".join(f"not {name}" for name in UNLOCKED)),
         *(ROOT / "tests/unit/test_secure_bytes.py", ROOT / "tests/unit/test_arenas.py"),
-        SUBSTITUTE_CORE=compiled[1].splitlines()[-1],
-        PYTHONPATH=str(HERE),
+        SUBSTITUTE_CORE=str(compiled),
         LD_PRELOAD=" ".join(libraries),
         ASAN_OPTIONS=f"exitcode={FOUND}:detect_leaks=0",  # the interpreter keeps what it made to its end
     )

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import sysconfig
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "cffi_build"))
-
-import builder  # noqa: E402 - found by the line above
+from cffi_build import builder
 
 BASE = ["-std=c11", "-D_GNU_SOURCE", "-O2", "-Werror", *builder.INCLUDES]
 STRICT = ["-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wstrict-prototypes", "-Wpedantic"]

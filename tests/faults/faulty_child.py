@@ -1,6 +1,6 @@
 """A process whose securemem runs over the faulty platform: every operation, under every planned failure.
 
-    python tests/faults/faulty_child.py SHARED_OBJECT AT_REST LOCK BACKEND SIZE
+    python -m tests.faults.faulty_child SHARED_OBJECT AT_REST LOCK BACKEND SIZE
 
 prints a line per failure that fired: operation, verb, call, how many calls failed, what the operation answered.
 Ends with a traceback and status 1 where something was leaked, left half done, or lost.
@@ -17,8 +17,10 @@ import sys
 import warnings
 from pathlib import Path
 
-from faulty_core import FOREVER, VERBS, end_plan, fired, plan
+from tests.support.faulty_core import FOREVER, VERBS, end_plan, fired, plan
 
+# isort: split
+# The module over the faulty platform is loaded: securemem takes it from here on.
 import securemem
 from securemem import Arena, SecureBytes, SecureMemError
 

@@ -1,6 +1,6 @@
 """Stories of failure on the faulty platform, one function each; run in a process of its own.
 
-    python tests/faults/faulty_scenarios.py SHARED_OBJECT SCENARIO
+    python -m tests.faults.faulty_scenarios SHARED_OBJECT SCENARIO
 
 ends with a traceback and status 1 where the story goes otherwise.
 """
@@ -13,7 +13,7 @@ import os
 import sys
 import warnings
 
-from faulty_core import VERBS, end_plan, fired, lib, plan
+from tests.support.faulty_core import VERBS, end_plan, fired, lib, plan
 
 START = ("random", "reserve", "protect", "wipe_on_fork")
 

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import run
+
+from tests.support.programs import run
 
 
 @contextlib.contextmanager

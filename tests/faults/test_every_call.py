@@ -6,16 +6,14 @@ The operations and their checks are in faulty_child.py, which runs in a process 
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections import Counter
 from itertools import product
-from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
+from tests.support.programs import run_module
+
 POLICIES = [
     *product(("noaccess", "readwrite"), ("require", "warn"), ("mlock",)),
     *product(("noaccess", "readwrite"), ("require",), ("memfd_secret",)),
@@ -84,12 +82,10 @@ class Answer(NamedTuple):
         )  # a run that is refused is asked for again with half the pages
 
 
-def run(faulty_core, *words, program="faulty_child.py"):
+def run(faulty_core, *words, program="faulty_child"):
     """The child's lines; its own checks failed where it ended otherwise."""
-    command = [sys.executable, "-u", str(HERE / program), str(faulty_core), *words]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, f"{done.returncode}: {done.stderr}\n{done.stdout[-500:]}"
-    return [Answer(*line.split()) for line in done.stdout.splitlines()]
+    said = run_module(f"tests.faults.{program}", faulty_core, *words, timeout=300)
+    return [Answer(*line.split()) for line in said.splitlines()]
 
 
 @pytest.mark.parametrize("kind", ["small", "growing", "large"])
@@ -131,11 +127,11 @@ def test_every_call(faulty_core, at_rest, lock, backend, kind):
     ],
 )
 def test_story(faulty_core, scenario):
-    """What cannot be done now is counted, shown, repeated, and done in the end (faulty_scenarios.py tells each)."""
-    run(faulty_core, scenario, program="faulty_scenarios.py")
+    """What cannot be done now is counted, shown, repeated, and done in the end (faulty_scenarios tells each)."""
+    run(faulty_core, scenario, program="faulty_scenarios")
 
 
 def test_a_lost_check_is_seen(faulty_core):
     """Positive control: the child's failed check ends it with a traceback, and here the test."""
     with pytest.raises(AssertionError, match="KeyError"):
-        run(faulty_core, "no_such_scenario", program="faulty_scenarios.py")
+        run(faulty_core, "no_such_scenario", program="faulty_scenarios")

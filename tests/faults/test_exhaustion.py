@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from programs import run
+
+from tests.support.programs import run
 
 IS_ROOT = os.geteuid() == 0
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="only root may give up its rights, or lock more than the limit")

@@ -8,7 +8,8 @@ from __future__ import annotations
 import signal
 
 import pytest
-from programs import run
+
+from tests.support.programs import run
 
 
 def with_estate(body: str, **options) -> str:
@@ -16,7 +17,7 @@ def with_estate(body: str, **options) -> str:
     return run(
         "import os, sys, signal, threading\n"
         "from securemem import Arena, SecureBytes, purge, statistics\n"
-        "from estate import Estate, child_of, raw_clone, raised, read, USES\n"
+        "from tests.support.estate import Estate, child_of, raw_clone, raised, read, USES\n"
         "estate = Estate()\n" + body,
         **options,
     )
@@ -164,7 +165,7 @@ assert read(SecureBytes.copy_of(b"afterwards")) == b"afterwards"
 VIEWS = [("noaccess", 32), ("readwrite", 32), ("noaccess", 100_000), ("readwrite", 100_000)]
 STALE = """
 import os, sys, mmap, resource
-from estate import raw_clone, raised
+from tests.support.estate import raw_clone, raised
 from securemem import Arena, SecureBytes
 resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 kept = []
@@ -237,7 +238,8 @@ for vfork, spawn, close_fds in [(True, False, True), (False, False, True), (Fals
 pid = os.posix_spawn("/bin/true", ["true"], {})
 assert os.waitpid(pid, 0)[1] == 0
 estate.check_intact()
-again = subprocess.run([sys.executable, "-c", "from estate import Estate; Estate.check_own()"], check=True)
+own = "from tests.support.estate import Estate; Estate.check_own()"
+again = subprocess.run([sys.executable, "-c", own], check=True)
 estate.check_intact()
 """)
 
@@ -255,7 +257,7 @@ def test_multiprocessing_fork():
     """With the fork method of multiprocessing the estate comes along by inheritance, and is refused."""
     with_estate("""
 import multiprocessing
-from estate import check_in_process
+from tests.support.estate import check_in_process
 process = multiprocessing.get_context("fork").Process(target=check_in_process, args=(estate,))
 process.start(); process.join()
 assert process.exitcode == 0, process.exitcode
@@ -268,7 +270,7 @@ def test_multiprocessing_spawn_and_forkserver(method):
     """Fresh interpreters have secrets of their own; a secret as an argument is refused before anything starts."""
     with_estate(f"""
 import multiprocessing
-from estate import check_in_process
+from tests.support.estate import check_in_process
 context = multiprocessing.get_context("{method}")
 process = context.Process(target=check_in_process)
 process.start(); process.join()
@@ -288,8 +290,8 @@ def test_multiprocessing_forkserver_with_secrets_of_its_own():
     with_estate("""
 import multiprocessing
 context = multiprocessing.get_context("forkserver")
-context.set_forkserver_preload(["preloaded"])
-from preloaded import check
+context.set_forkserver_preload(["tests.support.preloaded"])
+from tests.support.preloaded import check
 for _ in range(2):
     process = context.Process(target=check)
     process.start(); process.join()

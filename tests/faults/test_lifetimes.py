@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 
 import pytest
-from programs import run
+
+from tests.support.programs import run
 
 PRELUDE = """
 import gc, sys, threading, time, weakref
 import securemem
 from securemem import Arena, SecureBytes, purge, statistics
-from estate import read
+from tests.support.estate import read
 """
 
 

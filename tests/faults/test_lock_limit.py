@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import textwrap
-from pathlib import Path
 
 import pytest
 
 from securemem import Arena, ArenaFullError, SecureBytes
+from tests.support.programs import run
 
-HERE = Path(__file__).resolve().parent
 PAGE = os.sysconf("SC_PAGE_SIZE")
 MEBIBYTE = 1 << 20
 LIMITS = pytest.mark.parametrize("limit", [8 * MEBIBYTE, 64 * 1024, 0])
@@ -24,7 +21,7 @@ import itertools, json, sys, warnings
 import securemem
 from securemem import *
 from securemem._memory_map import mappings
-from ordinary_user import become
+from tests.support.ordinary_user import become
 
 limit, size = int(sys.argv[1]), int(sys.argv[2])
 become(limit)
@@ -47,11 +44,7 @@ def intact(kept, size):
 
 def child(program: str, limit: int, size: int = 32) -> dict[str, object]:
     """What a program prints as JSON that runs as an ordinary user under a limit."""
-    command = [sys.executable, "-c", PRELUDE + textwrap.dedent(program), str(limit), str(size)]
-    environment = os.environ | {"PYTHONPATH": str(HERE)}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(run(PRELUDE + textwrap.dedent(program), limit, size, timeout=300, quiet=False))
 
 
 @LIMITS

@@ -8,13 +8,14 @@ import time
 from pathlib import Path
 
 import pytest
-from programs import run, start
+
+from tests.support.programs import run, start
 
 PRELUDE = """
 import ctypes, gc, os, signal, sys, threading, time, weakref
 import securemem
 from securemem import Arena, SecureBytes, purge, statistics
-from estate import read
+from tests.support.estate import read
 """
 # After the interpreter's end the process waits in exit(), to be searched from outside.
 PAUSE_AT_EXIT = """

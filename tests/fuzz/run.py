@@ -1,6 +1,6 @@
 """Fuzzes the arenas against the model, for a time, and says how many operations were made.
 
-    python tests/fuzz/run.py [--seconds 60] [--engine libfuzzer|random] [--seed N]
+    python -m tests.fuzz.run [--seconds 60] [--engine libfuzzer|random] [--seed N]
 
 libfuzzer: clang's, guided by coverage, under AddressSanitizer and UBSan. random: pseudo-random bytes in a plain,
 hardened build, for volume. Ends with 1 where core and model differ, with the engine's report on standard error.
@@ -17,12 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from cffi_build import builder
+
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
-sys.path.insert(0, str(ROOT / "cffi_build"))
-
-import builder  # noqa: E402 - found by the line above
-
 BASE = ["-std=c11", "-D_GNU_SOURCE", "-pthread", "-g", *builder.INCLUDES]
 LONGEST = 8192  # bytes of one input, a few thousand operations
 OPERATIONS = re.compile(r"^operations (\d+)$", re.MULTILINE)

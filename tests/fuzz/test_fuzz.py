@@ -5,17 +5,22 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+from tests.support import ROOT
+
 BUGS = {
     "contents": ("secret.c", "sm_wipe(slot->data, slot->length);", ""),  # a new secret finds the old one's bytes
     "counts": ("secret.c", "slot->slab->arena->counts.live_secrets--;", ""),
     "state": ("secret.c", "slot->state = SM_SLOT_DOOMED;", ""),
 }
+
+
+def run(checkout, engine):
+    """Five seconds of an engine over the core of a checkout."""
+    command = [sys.executable, "-m", "tests.fuzz.run", "--engine", engine, "--seconds", "5", "--seed", "7"]
+    return subprocess.run(command, cwd=checkout, capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -25,8 +30,7 @@ def test_core_and_model_agree(engine, compiler, at_least):
     """Some seconds of operations find nothing; run.py is for longer."""
     if shutil.which(compiler) is None:
         pytest.skip(f"{compiler} is not installed on this machine")
-    command = [sys.executable, str(HERE / "run.py"), "--engine", engine, "--seconds", "5", "--seed", "7"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = run(ROOT, engine)
     assert done.returncode == 0, done.stderr
     assert int(done.stdout.split()[1]) > at_least, done.stdout
 
@@ -41,16 +45,6 @@ def test_model_sees_a_wrong_core(tmp_path, bug):
     text = source.read_text()
     assert line in text
     source.write_text(text.replace(line, instead))
-    command = [
-        sys.executable,
-        str(tmp_path / "tests/fuzz/run.py"),
-        "--engine",
-        "random",
-        "--seconds",
-        "5",
-        "--seed",
-        "7",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    done = run(tmp_path, "random")
     assert done.returncode == 1
     assert "differ" in done.stderr or "securemem: fatal" in done.stderr, done.stderr

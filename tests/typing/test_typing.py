@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
-import pytest
-
-import securemem
+from tests.support.type_checks import check
 
 RIGHT = """
 from securemem import Arena, SecureBytes, statistics
@@ -33,19 +26,6 @@ Arena(at_rest="ajar")
 SecureBytes()
 hash(SecureBytes.zeros(1))
 """
-
-
-def check(tmp_path, program):
-    """What mypy --strict says of a program against the installed package."""
-    pytest.importorskip("mypy", reason="type checking needs the extra `lint`")
-    source = Path(tmp_path, "program.py")
-    source.write_text(program)
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file=", str(source)]
-    home = Path(securemem.__file__).parents[1]  # an editable install's hook is no place where mypy looks
-    where = {} if home.name == "site-packages" else {"MYPYPATH": str(home)}
-    return subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=tmp_path, env={**os.environ, **where}
-    )
 
 
 def test_right_uses_pass(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from test_typing import check
+from tests.support.type_checks import check
 
 RIGHT = """
 from securemem import SealedBytes, SecureBytes

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from locking_programs import run
+
+from tests.support.locking_programs import run
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "realtime_like_lock.py"
 

@@ -12,11 +12,11 @@ import resource
 import threading
 
 import pytest
-from locking_programs import PAGE
 
 import securemem
 from securemem import exceptions, locking
 from securemem._memory_map import mappings, status_kib
+from tests.support.locking_programs import PAGE
 
 
 def address_of(buffer):

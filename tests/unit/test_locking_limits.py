@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 
 import pytest
-from locking_programs import passes
+
+from tests.support.locking_programs import passes
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: drops root, or locks more than the limit")
 

@@ -9,7 +9,8 @@ import os
 import signal
 
 import pytest
-from locking_programs import passes, run
+
+from tests.support.locking_programs import passes, run
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: locks the whole process, drops root, makes swap")
 

@@ -1,4 +1,4 @@
-"""A pytest plugin (-p substitute_core): securemem runs over the shared object that SUBSTITUTE_CORE names."""
+"""A pytest plugin (-p tests.support.substitute_core): securemem runs over SUBSTITUTE_CORE, a shared object."""
 
 from __future__ import annotations
 

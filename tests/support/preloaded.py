@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from estate import Estate
+from tests.support.estate import Estate
 
 ESTATE = Estate()
 

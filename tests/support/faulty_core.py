@@ -10,6 +10,8 @@ import sys
 from importlib.machinery import ExtensionFileLoader
 from importlib.util import module_from_spec, spec_from_file_location
 
+if "securemem" in sys.modules:
+    raise ImportError("import this before securemem, which would run over the true platform")
 loader = ExtensionFileLoader("_core", sys.argv[1])
 spec = spec_from_file_location("_core", sys.argv[1], loader=loader)
 core = module_from_spec(spec)

@@ -14,9 +14,10 @@ import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
-from key_schedules import every_form_of
 
 from securemem.scanning.scanner import scan_file, scan_process
+from tests.support import programs
+from tests.support.key_schedules import every_form_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,29 +28,7 @@ if TYPE_CHECKING:
 
 PATIENCE = 60  # seconds until a prey that says nothing counts as hung
 
-PRELUDE = """
-import os, signal, sys, threading
-from securemem import Arena, SecureBytes, purge
-from securemem._binding import memory as binding
-TELL, SAY, GO_ON = map(int, sys.argv[1:])
-RANDOM = os.open("/dev/urandom", os.O_RDONLY)
-
-def tell(buffer):
-    with memoryview(buffer) as view:
-        done = 0
-        while done < len(view):
-            with view[done:] as rest:
-                done += os.write(TELL, rest)
-
-def fill(buffer):
-    assert os.readv(RANDOM, [buffer]) == len(buffer)
-    return buffer
-
-def stand_still(word=""):
-    os.write(SAY, f"{word}\\n".encode())
-    if not os.read(GO_ON, 1):
-        os._exit(9)
-"""
+PRELUDE = "from tests.support.prey_child import *\n"
 
 
 class Found(NamedTuple):
@@ -79,6 +58,7 @@ class Prey:
             pass_fds=theirs,
             cwd=directory,
             stderr=subprocess.PIPE,
+            env=programs.environment(),
         )
         self.pid = self.process.pid
         for descriptor in theirs:

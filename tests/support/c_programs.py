@@ -5,15 +5,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "cffi_build"))
-
-import builder  # noqa: E402 - found by the line above
+from cffi_build import builder
 
 # setuptools, imported by the builder's cffi, is not what these tests test.
 BASE = ["-std=c11", "-D_GNU_SOURCE", "-pthread", *builder.INCLUDES]

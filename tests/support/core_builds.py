@@ -1,6 +1,6 @@
 """Compiles securemem's module in a build of its own: with the faulty platform, or with sanitizers.
 
-    python tests/core/compile_module.py faulty|sanitized FOLDER
+    python -m tests.support.core_builds faulty|sanitized FOLDER
 
 prints the path of the shared object. Never part of the wheel.
 """
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "cffi_build"))
+import pytest
 
-import builder  # noqa: E402 - found by the line above
+from cffi_build import builder
+from tests.support import ROOT
 
 PLAN = """
 const char *faulty_verb(size_t verb);
@@ -66,6 +67,20 @@ def sanitized(folder: Path) -> Path:
     """Compile the module as it is, under AddressSanitizer and UndefinedBehaviorSanitizer."""
     flags = [flag for flag in builder.hardening_flags() if flag not in NOT_SANITIZED]
     return build(folder, builder.CORE, "", [*flags, "-O1", "-g", *SANITIZERS], SANITIZERS)
+
+
+def build_apart(kind: str, folder: Path) -> Path:
+    """Compile one kind of module in a process of its own: setuptools warns, and is not what is tested."""
+    command = [sys.executable, "-m", "tests.support.core_builds", kind, str(folder)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Path(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="session")
+def faulty_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Path of the shared object in which every verb of os.h fails on plan; compiled once per run."""
+    return build_apart("faulty", tmp_path_factory.mktemp("faulty"))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,9 @@
+"""The fixtures that tests of more than one folder use; each is told where it is defined."""
+
+from __future__ import annotations
+
+from tests.support.c_programs import compile_program, core_sources, hardening, tool
+from tests.support.core_builds import faulty_core
+from tests.support.prey import prey
+
+__all__ = ["compile_program", "core_sources", "faulty_core", "hardening", "prey", "tool"]
