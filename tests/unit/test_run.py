@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+import securemem
 from securemem.cli import _bootstrap as bootstrap
 from securemem.cli._run import find_program, wiping_environment
 
@@ -119,13 +120,13 @@ def test_a_program_in_another_encoding(tmp_path):
     assert hardened(path).stdout == "'\\xe9' <class 'int'>\n"
 
 
-def test_a_console_script(tmp_path):
+def test_a_console_script(tmp_path, monkeypatch):
     """An installed command is found by its name in this Python's scripts folder, and runs with its own arguments."""
-    pytest.importorskip("pytest")
-    found = hardened("pytest", "--version", cwd=tmp_path)
+    monkeypatch.chdir(tmp_path)
+    found = hardened("securemem", "--version")
     assert found.returncode == 0, found.stderr
-    assert "pytest" in found.stdout + found.stderr
-    assert find_program("pytest") == str(Path(sysconfig.get_path("scripts"), "pytest"))
+    assert found.stdout == f"securemem {securemem.__version__}\n"
+    assert find_program("securemem") == str(Path(sysconfig.get_path("scripts"), "securemem"))
 
 
 def test_a_file_comes_before_a_command(tmp_path, monkeypatch):
