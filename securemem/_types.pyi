@@ -1,12 +1,15 @@
 # The second module of the compiled object, with the types; `_binding.load` loads it.
 from collections.abc import Callable
 from types import TracebackType
-from typing import ClassVar, NoReturn, SupportsIndex, final
+from typing import Any, ClassVar, Concatenate, NoReturn, ParamSpec, SupportsIndex, TypeVar, final
 
 from typing_extensions import Buffer, disjoint_base  # stubs may use it anywhere; nothing is imported at run time
 
 from securemem.arenas import Arena
 from securemem.protection import Protection
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 @final
 class SecureBytes:
@@ -58,6 +61,20 @@ class ArenaHandle:
     def _address(self) -> int: ...
     def _create(self, at_rest: int, lock: int, backend: int, max_bytes: int, /) -> None: ...
 
+@final
+class Scope:
+    def read(self, buffer: Buffer, what: str, /) -> memoryview: ...
+    def write(self, buffer: Buffer, what: str, /) -> memoryview: ...
+    def part(self, view: memoryview, start: int, stop: int, /) -> memoryview: ...
+    def receive(self, view: memoryview, function: Callable[..., bytes], /, *arguments: Any) -> None: ...
+
+def operate(
+    depth: int,
+    work: Callable[Concatenate[Scope, _Arguments], _Result],
+    /,
+    *arguments: _Arguments.args,
+    **names: _Arguments.kwargs,
+) -> _Result: ...
 def install(
     raise_status: Callable[[int], None],
     warn_unlocked: Callable[[], None],

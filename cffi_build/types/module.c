@@ -3,10 +3,14 @@
  * Exceptions, warnings and the reading of protections are Python's business:
  * install() takes the three callables for them.
  */
+#include "ending.h"
+#include "scope.h"
 #include "types.h"
 
 static PyMethodDef functions[] = {
     {"install", install_hooks, METH_VARARGS, "install(raise_status, warn_unlocked, read_protection)"},
+    {"operate", (PyCFunction)(void (*)(void))scope_operate, METH_FASTCALL,
+     "operate(depth, work, /, *arguments)\n--\n\nReturns work(scope, *arguments), and ends the operation whatever that raised."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -16,7 +20,9 @@ static int make_types(void) {
     PyTypeObject *secret = secret_type_make();
     Reveal_Type = reveal_type_make();
     ArenaHandle_Type = arena_type_make();
-    if (secret == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL) return -1;
+    Scope_Type = scope_type_make();
+    if (secret == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL || Scope_Type == NULL) return -1;
+    if (ending_start() != 0) return -1;
     if (Py_AtExit(sm_stop) != 0) {
         PyErr_SetString(PyExc_ImportError, "securemem cannot start: Py_AtExit has no room for its wiping at exit");
         return -1;

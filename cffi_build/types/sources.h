@@ -1,0 +1,23 @@
+/* sources.h: which buffers securemem takes, and how it refuses the others.
+ *
+ * One rule everywhere: a bytes-like object whose bytes lie in one piece, of
+ * whatever items.  Something else is a TypeError that says what to do, a buffer
+ * in pieces a SourceError. */
+#ifndef SM_SOURCES_H
+#define SM_SOURCES_H
+
+#include <stdbool.h>
+
+#include "types.h"
+
+/* Raises the exception of securemem.exceptions that has this name; always NULL. */
+PyObject *raise_named(const char *name, const char *format, ...);
+
+/* Gets the buffer of an object, called `what` in messages; false: raised. */
+bool source_get(PyObject *object, Py_buffer *view, const char *what);
+/* The same of one that is to be written to. */
+bool target_get(PyObject *object, Py_buffer *view, const char *what);
+/* A secret whose length is one that the caller checks; NULL: raised. */
+Secret *secret_argument(PyObject *object, const char *what);
+
+#endif
