@@ -28,9 +28,14 @@ class Mapping(Frozen):
         return self.permissions[:3] != "---"
 
     @property
+    def secret(self) -> bool:
+        """Whether it is secret memory (memfd_secret), which the kernel gives to no debugger."""
+        return self.name.startswith("/secretmem")
+
+    @property
     def locked(self) -> bool:
-        """Whether it is locked into RAM (VmFlags `lo`)."""
-        return "lo" in self.flags
+        """Whether it stays in RAM: locked (VmFlags `lo`), or secret memory, which some kernels do not flag."""
+        return "lo" in self.flags or self.secret
 
 
 def mappings(pid: int | str = "self") -> Iterator[Mapping]:

@@ -15,6 +15,7 @@ import json
 import os
 import pkgutil
 import runpy
+from contextlib import suppress
 from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
@@ -57,6 +58,13 @@ def _import_securemem() -> None:
         sys.path.pop()
 
 
+def _say(what: str) -> None:
+    """Tell it on standard error, if that is open and takes it: the program runs all the same."""
+    if sys.stderr is not None:
+        with suppress(OSError):  # past the buffer, which would keep what cannot be written for the program's end
+            os.write(sys.stderr.fileno(), f"securemem run: {what}\n".encode())
+
+
 def _why_not_wiped(c_library: str) -> str:
     if not c_library.startswith("glibc"):
         return f"this C library ({c_library}) has no setting for it"
@@ -96,17 +104,25 @@ def _original_command(plan: Plan, arguments: list[str]) -> list[str]:
 
 def _load(path: str) -> tuple[SourceFileLoader | SourcelessFileLoader, CodeType | None]:
     """The code of a source or compiled file, compiled afresh as for any main program, and the loader it names."""
-    with io.open_code(path) as file:
-        if file.read(len(MAGIC_NUMBER)) == MAGIC_NUMBER:
+    with io.open_code(path) as file:  # read once and never from its start again: it may be a pipe
+        start = file.read(len(MAGIC_NUMBER))
+        if start == MAGIC_NUMBER:
             compiled = SourcelessFileLoader("__main__", path)
             return compiled, compiled.get_code("__main__")
-        file.seek(0)
-        return SourceFileLoader("__main__", path), compile(file.read(), path, "exec", dont_inherit=True)
+        return SourceFileLoader("__main__", path), compile(start + file.read(), path, "exec", dont_inherit=True)
+
+
+def _working_directory() -> str | None:
+    """The working directory; None where it was deleted, which Python runs programs in all the same."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - a string, as sys.path has
+    except OSError:
+        return None
 
 
 def _absolute(path: str) -> str:
     """The path from the root, but not normalised: as Python does with the path of its program."""
-    return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118 - pathlib normalises
+    return os.path.join(_working_directory() or "", path)  # noqa: PTH118 - pathlib normalises
 
 
 def _become_script(main: ModuleType, target: str) -> None:
@@ -114,7 +130,7 @@ def _become_script(main: ModuleType, target: str) -> None:
     if not sys.flags.safe_path:
         sys.path.insert(0, os.path.dirname(os.path.realpath(path)))  # noqa: PTH120 - the same
     loader, code = _load(path)
-    main.__dict__.update(__file__=path, __cached__=None, __loader__=loader)
+    main.__dict__.update(__file__=path, __loader__=loader)
     if code is not None:
         exec(code, main.__dict__)  # noqa: S102 - to run the program is its very job
 
@@ -123,13 +139,17 @@ def become(plan: Plan, arguments: list[str]) -> None:
     """Run the program as `__main__`; it ends as the program ends."""
     main = ModuleType("__main__")
     main.__dict__["__builtins__"] = builtins
-    if "__annotations__" in vars(sys.modules["__main__"]):  # Python before 3.14 gives each main program an empty one
+    ours = vars(sys.modules["__main__"])
+    if "__annotations__" in ours:  # Python before 3.14 gives each main program an empty one
         main.__dict__.update(__annotations__={})
+    if "__cached__" in ours:  # Python before 3.15 gives each main program one
+        main.__dict__.update(__cached__=None)
     sys.modules["__main__"] = main
     run_module = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001 - what `python -m` itself calls
     if plan.module:
-        if not sys.flags.safe_path:
-            sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a string, as sys.path has
+        folder = _working_directory()
+        if not sys.flags.safe_path and folder is not None:
+            sys.path.insert(0, folder)
         sys.argv = ["-m", *arguments]
         run_module(plan.target)
         return
@@ -149,9 +169,9 @@ def start() -> None:
     _import_securemem()
     failures = harden_process(lock_everything=plan.lock_everything)
     for failure in failures:
-        sys.stderr.write(f"securemem run: {failure}\n")
+        _say(failure)
     if failures and plan.strict:
-        sys.stderr.write("securemem run: --strict: the program was not started\n")
+        _say("--strict: the program was not started")
         sys.exit(_CANNOT_START)
     sys.orig_argv = _original_command(plan, arguments)
     become(plan, arguments)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from securemem.cli._demo_worker import KEY_BYTES
+from securemem.cli._output import complain, printable, write
 from securemem.exceptions import ScanRefusedError
 from securemem.scanning.needles import forms_of
 from securemem.scanning.scanner import Copies, Place, scan_process
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from typing import IO
 
+_LAST_STANDARD = 2
 MOMENTS = ("the key is held", "after encrypting and decrypting", "after the key was released")
 
 # The worker imports from where this process does, whatever its working directory is.
@@ -114,26 +116,37 @@ def _verdict(plain: _Attack, ours: _Attack) -> tuple[int, str]:
 
 def _report(name: str, plain: _Attack, ours: _Attack) -> int:
     status, verdict = _verdict(plain, ours)
-    print(f"{name}: {ours.told['compared']:,} bytes encrypted with AES-256-GCM, decrypted, compared: equal\n")
-    print("Copies of the key, whole or in parts, found by reading the worker's memory from outside")
-    print("(outside locked memory / in locked memory):\n")
-    print(f"  {'':<33}{'plain bytes':<15}SecureBytes")
+    lines = [
+        f"{name}: {ours.told['compared']:,} bytes encrypted with AES-256-GCM, decrypted, compared: equal\n",
+        "Copies of the key, whole or in parts, found by reading the worker's memory from outside",
+        "(outside locked memory / in locked memory):\n",
+        f"  {'':<33}{'plain bytes':<15}SecureBytes",
+    ]
     for moment, first, second in zip(MOMENTS, plain.scans, ours.scans, strict=True):
-        print(f"  {moment:<33}{_cell(first):<15}{_cell(second)}")
-    print("\nProtection of the SecureBytes key while it was held, read back from the kernel:\n")
-    print(*_protection_lines(ours), sep="\n")
-    print(f"\nVerdict: {verdict}.")
+        lines.append(f"  {moment:<33}{_cell(first):<15}{_cell(second)}")
+    lines.append("\nProtection of the SecureBytes key while it was held, read back from the kernel:\n")
+    lines += _protection_lines(ours)
+    lines.append(f"\nVerdict: {verdict}.")
+    write("\n".join(lines))
     return status
 
 
 def _fail(name: str, why: str) -> int:
-    print(f"securemem demo: {name}: {why}", file=sys.stderr)
+    complain(f"securemem demo: {name}: {why}")
     return 2
+
+
+def _keep_standard_descriptors_taken() -> None:
+    """Open what is closed of descriptors 0 to 2, so that no file or pipe of ours becomes a worker's standard stream."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)) <= _LAST_STANDARD:
+        pass
+    os.close(descriptor)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Carry the demo out; 0: no copy outside locked memory, 1: copies, 2: it could not be done."""
-    name = os.fsencode(arguments.file).decode(errors="backslashreplace")  # to be printed, whatever it is
+    name = printable(arguments.file)
+    _keep_standard_descriptors_taken()
     try:
         # Not to wait for the writer of a named pipe, which is refused below.
         descriptor = os.open(arguments.file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
@@ -162,4 +175,4 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "locked memory, 1 if it did, 2 if it could not be done.",
     )
     parser.add_argument("file", metavar="FILE", help="a file to encrypt; it is only read")
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, wrong_usage=parser.error)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from securemem.cli import _bootstrap as bootstrap
+from securemem.cli._output import complain, flush
 from securemem.process._interpreter import c_library
 
 if TYPE_CHECKING:
@@ -100,10 +101,10 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.wrong_usage("name a program: -m MODULE, SCRIPT or CONSOLE-SCRIPT")
     try:
         line = command(arguments)
-        sys.stdout.flush()
+        flush()
         os.execve(sys.executable, line, os.environ | wiping_environment(dict(os.environ)))  # noqa: S606 - its very job
     except (OSError, ValueError) as error:  # ValueError: a null byte in an argument
-        print(f"securemem run: cannot start: {error}", file=sys.stderr)
+        complain(f"securemem run: cannot start: {error}")
         return _CANNOT_START
 
 

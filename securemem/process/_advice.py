@@ -22,7 +22,22 @@ LEVELS: tuple[Level, ...] = ("ok", "note", "unknown", "warning", "problem")
 # Below this, a program soon meets the limit; 64 KiB is what some systems give.
 _COMFORTABLE_SECRETS = 10_000
 _MAPPINGS_PER_PAGE = 2
-_HARDEN = "in the program: securemem.process.harden(), or start it by: securemem run"
+_HARDEN = "in the program: securemem.process.harden(); or: securemem run APP"
+# The kernel's answers to secret memory over the lock limit: memfd_secret(2); EFAULT where it is charged at the fault.
+_LIMIT_ERRORS = {"EAGAIN", "ENOMEM", "EFAULT"}
+_RAISE_LOCK_LIMIT = (
+    "systemd unit: LimitMEMLOCK=64M",
+    "login sessions: in /etc/security/limits.conf: USER - memlock 65536",
+    "shell, up to the hard limit: ulimit -l 65536",
+    "Docker: docker run --ulimit memlock=67108864:67108864 ...",
+    "Compose: ulimits: {memlock: 67108864}",
+    "Kubernetes: LimitMEMLOCK=64M in the unit of the node's containerd or CRI-O (a pod has no ulimits of its own)",
+    "Kubernetes, a container run by root: securityContext: {capabilities: {add: [IPC_LOCK]}}",
+    # A capability that is added to the container is in the bounding set; a user other than root has it only by the
+    # file that is executed: capabilities(7).
+    "Kubernetes, run by another user: that, allowPrivilegeEscalation: true, and in the image: setcap "
+    "cap_ipc_lock=ep $(realpath $(command -v python3))",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +67,7 @@ def _size(count: int | None) -> str:
 
 def _lock_limit(report: Report) -> Finding:
     here = report.locking
-    why = "secrets live in locked memory only; at the limit the next one is refused"
+    why = "secrets lie in locked memory only: over the limit none can be made"
     bound = "no limit (CAP_IPC_LOCK)" if here.unlimited else f"limit {_size(here.soft_limit)}"
     if here.soft_limit is None:
         bound = "no limit"
@@ -61,31 +76,25 @@ def _lock_limit(report: Report) -> Finding:
             "lock-limit", "unknown", f"{bound}; what is locked already cannot be read", why, ("mount /proc",)
         )
     fits = here.secrets_of_32 or 0
+    # Where no limit binds, what fits is a matter of RAM, and no figure that helps.
+    boundless = here.unlimited or here.soft_limit is None
+    room = "" if boundless and fits else f"; {fits:,} secrets of 32 bytes fit now"
     locked = "" if here.locked is None else f", {_size(here.locked)} locked by this process"
     refusal = f"; the kernel refuses with {here.refusal}" if here.refusal else ""
     level: Level = "ok"
     if fits < _COMFORTABLE_SECRETS:
         level = "warning" if fits else "problem"
-    raise_it = (
-        "systemd unit: LimitMEMLOCK=64M",
-        "Docker: docker run --ulimit memlock=67108864:67108864 ...",
-        "Compose: ulimits: {memlock: 67108864}",
-        "Kubernetes: securityContext: {capabilities: {add: [IPC_LOCK]}}, or LimitMEMLOCK=64M in the unit of the "
-        "node's containerd (pods have no ulimits of their own)",
-        "login sessions: in /etc/security/limits.conf: USER - memlock 65536",
-        "shell: ulimit -l 65536",
-    )
     return Finding(
         "lock-limit",
         level,
-        f"{bound}{locked}; {fits} secrets of 32 bytes fit now{refusal}",
+        f"{bound}{locked}{room}{refusal}",
         why,
-        () if level == "ok" else raise_it,
+        () if level == "ok" else _RAISE_LOCK_LIMIT,
     )
 
 
 def _swap(report: Report) -> Finding:
-    why = "locked memory is never swapped; copies that other code makes of a secret in ordinary memory are"
+    why = "copies that other code makes of a secret can be written there"
     devices = report.swap.devices
     if devices is None:
         return Finding("swap", "unknown", "/proc/swaps cannot be read", why, ("mount /proc into the container",))
@@ -116,7 +125,7 @@ def _swap(report: Report) -> Finding:
 
 
 def _cgroup(report: Report) -> Finding:
-    why = "a bound on memory decides whether pages are swapped out, or the process is killed, before RAM is full"
+    why = "it decides whether pages are swapped out before RAM is full"
     here = report.cgroup
     if here is None:
         return Finding("cgroup", "note", "no control group bounds memory, or none is mounted", why)
@@ -126,7 +135,7 @@ def _cgroup(report: Report) -> Finding:
 
 
 def _hibernation(report: Report) -> Finding:
-    why = "hibernation writes all of RAM to disk, locked pages too; a live memfd_secret page forbids it"
+    why = "hibernation writes all of RAM to disk, locked pages too"
     offered = report.platform.hibernation
     if offered is None:
         return Finding("hibernation", "ok", "the kernel has no power management that could hibernate", why)
@@ -138,8 +147,8 @@ def _hibernation(report: Report) -> Finding:
         "the kernel offers it",
         why,
         (
-            "systemd: systemctl mask hibernate.target hybrid-sleep.target suspend-then-hibernate.target",
             "/etc/systemd/sleep.conf, section [Sleep]: AllowHibernation=no",
+            "systemd: systemctl mask hibernate.target hybrid-sleep.target suspend-then-hibernate.target",
             "kernel command line: nohibernate",
             'in the program: Arena(backend="memfd_secret"), which forbids it while a secret lives',
         ),
@@ -148,11 +157,14 @@ def _hibernation(report: Report) -> Finding:
 
 def _cores(report: Report) -> Finding:
     here = report.cores
-    why = "a core dump holds all ordinary memory; secrets' own pages are left out, copies made elsewhere are not"
-    pattern = "core_pattern cannot be read" if here.pattern is None else f'core_pattern "{here.pattern}"'
-    piped = (here.pattern or "").startswith("|")
+    why = "a core holds ordinary memory, and the copies that other code made"
     limit = "unlimited" if here.soft_limit is None else _size(here.soft_limit)
-    fact = f"limit {limit}, {pattern}"
+    piped = (here.pattern or "").startswith("|")
+    if piped:  # core(5): the limit is not asked then
+        fact = f"a pipe gets the core, whatever the limit: {(here.pattern or '').split()[0]}"
+    else:
+        pattern = "core_pattern cannot be read" if here.pattern is None else f'core_pattern "{here.pattern}"'
+        fact = f"limit {limit}, {pattern}"
     if here.dumpable == 0:
         return Finding("core-dumps", "ok", f"{fact}; this process is not dumpable", why)
     if here.soft_limit == 0 and not piped:
@@ -160,7 +172,7 @@ def _cores(report: Report) -> Finding:
     return Finding(
         "core-dumps",
         "warning",
-        fact + ("; a pipe gets the core whatever the limit is" if piped else ""),
+        fact,
         why,
         (
             _HARDEN,
@@ -174,7 +186,7 @@ def _cores(report: Report) -> Finding:
 
 
 def _dumpable(report: Report) -> Finding:
-    why = "other processes of this user may read a dumpable process's memory (ptrace, /proc/PID/mem)"
+    why = "other processes of this user may read its memory (ptrace)"
     if report.cores.dumpable == 0:
         return Finding("dumpable", "ok", "this process is not dumpable", why)
     if report.cores.dumpable != 1:
@@ -183,10 +195,10 @@ def _dumpable(report: Report) -> Finding:
 
 
 def _ptrace_scope(report: Report) -> Finding:
-    why = "it bounds which processes of the same user may attach to this one; root and CAP_SYS_PTRACE always may"
+    why = "whoever may attach reads all of the memory; root always may"
     scope = report.tracing.yama_scope
     words = {
-        0: "any process of this user may attach",
+        0: "any process of this user may attach to it",
         1: "only parents may attach",
         2: "only CAP_SYS_PTRACE may attach",
     }
@@ -216,7 +228,7 @@ def _ptrace_scope(report: Report) -> Finding:
 
 
 def _tracer(report: Report) -> Finding:
-    why = "a tracer reads and writes all of the process, closed pages too"
+    why = "a tracer reads and writes all of the process's memory"
     tracer = report.tracing.tracer
     if tracer is None:
         return Finding("tracer", "unknown", "/proc/self/status cannot be read", why, ("mount /proc",))
@@ -226,9 +238,17 @@ def _tracer(report: Report) -> Finding:
 
 
 def _secret_memory(report: Report) -> Finding:
-    why = "memory that the kernel itself does not map: hidden from root's debuggers too"
+    why = "memory that the kernel gives to no debugger, not even root's"
     if report.secret_memory.available:
         return Finding("memfd-secret", "ok", 'available: Arena(backend="memfd_secret")', why)
+    if report.secret_memory.error in _LIMIT_ERRORS:
+        return Finding(
+            "memfd-secret",
+            "note",
+            f"RLIMIT_MEMLOCK leaves no page for it ({report.secret_memory.error})",
+            why,
+            _RAISE_LOCK_LIMIT,
+        )
     return Finding(
         "memfd-secret",
         "note",
@@ -245,7 +265,7 @@ def _secret_memory(report: Report) -> Finding:
 
 
 def _merging(report: Report) -> Finding:
-    why = "merged pages can be told apart by the time of a write, so a neighbour can guess what they hold"
+    why = "the time of a write tells a neighbour what a merged page holds"
     remedies = (
         _HARDEN,
         "systemd unit: MemoryKSM=no",
@@ -261,20 +281,20 @@ def _merging(report: Report) -> Finding:
 
 
 def _huge_pages(report: Report) -> Finding:
-    why = "a huge page that is locked in part can be split, moved and written out; secrets' own pages are never huge"
+    why = "a huge page locked in part can be split and written out"
     return Finding("huge-pages", "ok", report.pages.huge_pages or "not in this kernel", why)
 
 
 def _mappings(report: Report) -> Finding:
-    why = "each locked page between guards costs two mappings; short of them, arenas use fewer guards and get slower"
+    why = "a locked page between guards costs two; short of them, no guards"
     most, now = report.pages.max_mappings, report.pages.mappings
     if most is None or now is None:
         return Finding("max-map-count", "unknown", "/proc/sys/vm/max_map_count or maps cannot be read", why)
     limit = report.locking.soft_limit
     if report.locking.unlimited or limit is None:
-        return Finding("max-map-count", "ok", f"{now} of {most} in use", why)
+        return Finding("max-map-count", "ok", f"{now:,} of {most:,} in use", why)
     need = limit // report.platform.page_size * _MAPPINGS_PER_PAGE
-    fact = f"{now} of {most} in use; {need} more would use up the lock limit"
+    fact = f"{now:,} of {most:,} in use; {need:,} more would use up the lock limit"
     if now + need <= most:
         return Finding("max-map-count", "ok", fact, why)
     needed = 1 << (now + need).bit_length()
@@ -282,7 +302,7 @@ def _mappings(report: Report) -> Finding:
 
 
 def _container(report: Report) -> Finding:
-    why = "whoever is root on the machine reads every container; a user namespace's capabilities do not lift limits"
+    why = "whoever is root on the machine reads every container's memory"
     here = report.container
     parts = [here.kind or "no container is seen"]
     if here.user_namespace:
@@ -291,7 +311,7 @@ def _container(report: Report) -> Finding:
 
 
 def _freed_memory(report: Report) -> Finding:
-    why = "copies that Python and C libraries make of a secret stay in memory they freed until it is used again"
+    why = "copies that other code made and freed can be read until then"
     wiped = report.interpreter.wipes_freed
     if wiped:
         return Finding("freed-memory", "ok", "the allocators overwrite what is freed", why)
@@ -301,11 +321,11 @@ def _freed_memory(report: Report) -> Finding:
         return Finding(
             "freed-memory", "note", f"kept as it was; {report.platform.c_library} has no setting to wipe it", why
         )
-    return Finding("freed-memory", "note", "kept as it was until used again", why, ("securemem run PROGRAM ARGS",))
+    return Finding("freed-memory", "note", "kept as it was until used again", why, ("securemem run APP",))
 
 
 def _python(report: Report) -> Finding:
-    why = "tracebacks and debuggers that show local variables show the secrets in them"
+    why = "what shows local variables shows the secrets in them"
     here = report.interpreter
     spills = list(here.spills) + ["remote debugging"] * here.remote_debugging
     if not spills:

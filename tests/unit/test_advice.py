@@ -8,41 +8,7 @@ import pytest
 
 from securemem.process import findings, report
 from securemem.process._advice import LEVELS
-from securemem.process._facts import (
-    Cgroup,
-    Container,
-    Cores,
-    Interpreter,
-    Locking,
-    Pages,
-    Platform,
-    Report,
-    SecretMemory,
-    Swap,
-    SwapDevice,
-    Tracing,
-)
-
-MIB = 1 << 20
-GOOD = Report(
-    platform=Platform("6.8.0", "x86_64", "glibc 2.39", 4096, 1000, hibernation=False),
-    locking=Locking(8 * MIB, 8 * MIB, unlimited=False, locked=0, secrets_of_32=208_896, refusal=None),
-    swap=Swap((), zswap=False, swappiness=60),
-    cgroup=Cgroup(2, "/", None, None),
-    cores=Cores(0, None, "core", 0, 0),
-    tracing=Tracing(1, 0, may_trace_others=False),
-    secret_memory=SecretMemory(available=True, error=None),
-    pages=Pages(0, merged_by_default=False, huge_pages="madvise", max_mappings=65530, mappings=100),
-    container=Container(None, user_namespace=False),
-    interpreter=Interpreter("3.13.0", "malloc", wipes_freed=True, spills=(), remote_debugging=False),
-)
-DISK = SwapDevice("/dev/sda2", MIB, 0, in_memory=False, encrypted=False)
-DUMPABLE = replace(GOOD, cores=replace(GOOD.cores, dumpable=1))
-
-
-def with_part(part, base=GOOD, /, **changes):
-    """The good report with some fields of a part changed."""
-    return replace(base, **{part: replace(getattr(base, part), **changes)})
+from tests.support.reports import DISK, DUMPABLE, GOOD, with_part
 
 
 def judged(facts, name):
@@ -64,6 +30,7 @@ def test_a_good_machine_is_all_ok():
         (with_part("locking", secrets_of_32=None, refusal="EPERM"), "lock-limit", "problem", "EPERM"),
         (with_part("locking", secrets_of_32=1632, soft_limit=65536), "lock-limit", "warning", "64 KiB"),
         (with_part("locking", unlimited=True), "lock-limit", "ok", "CAP_IPC_LOCK"),
+        (with_part("locking"), "lock-limit", "ok", "208,896 secrets of 32 bytes fit now"),
         (with_part("swap", devices=(DISK,)), "swap", "warning", "/dev/sda2"),
         (with_part("swap", devices=(replace(DISK, encrypted=True),)), "swap", "note", "encrypted"),
         (with_part("swap", devices=(replace(DISK, in_memory=True),)), "swap", "note", "in memory"),
@@ -89,10 +56,11 @@ def test_a_good_machine_is_all_ok():
         (with_part("tracing", tracer=77), "tracer", "problem", "process 77"),
         (with_part("tracing", tracer=None), "tracer", "unknown", "cannot be read"),
         (with_part("secret_memory", available=False, error="ENOSYS"), "memfd-secret", "note", "ENOSYS"),
+        (with_part("secret_memory", available=False, error="EAGAIN"), "memfd-secret", "note", "RLIMIT_MEMLOCK"),
         (with_part("pages", merged_by_default=True), "page-merging", "warning", "merge every page"),
         (with_part("pages", merging_runs=1), "page-merging", "note", "takes no part"),
         (with_part("pages", huge_pages=None), "huge-pages", "ok", "not in this kernel"),
-        (with_part("pages", max_mappings=1000), "max-map-count", "note", "4096 more"),
+        (with_part("pages", max_mappings=1000), "max-map-count", "note", "4,096 more"),
         (with_part("pages", max_mappings=None), "max-map-count", "unknown", "cannot be read"),
         (with_part("container", kind="docker"), "container", "note", "docker"),
         (with_part("container", user_namespace=True), "container", "note", "user namespace"),
@@ -124,6 +92,19 @@ def test_musl_is_told_that_it_cannot_wipe():
 def test_the_lock_limit_is_raised_everywhere(way):
     """The remedies name systemd, Docker, Kubernetes and login sessions."""
     assert any(way in line for line in judged(with_part("locking", secrets_of_32=0), "lock-limit").remedies)
+
+
+def test_no_figure_where_no_limit_binds():
+    """What fits into all of RAM is not told as a number of secrets."""
+    for facts in (with_part("locking", unlimited=True), with_part("locking", soft_limit=None)):
+        assert "secrets of" not in judged(facts, "lock-limit").fact
+
+
+def test_kubernetes_is_told_what_reaches_a_user_other_than_root():
+    """An added capability alone does not reach one: capabilities(7). The file that is executed must have it too."""
+    lines = [line for line in judged(with_part("locking", secrets_of_32=0), "lock-limit").remedies if "Kubern" in line]
+    assert ["run by root" in line for line in lines if "add: [IPC_LOCK]" in line] == [True]
+    assert any("setcap cap_ipc_lock=ep" in line and "allowPrivilegeEscalation: true" in line for line in lines)
 
 
 def test_max_map_count_remedy_is_enough():

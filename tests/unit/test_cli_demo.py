@@ -209,10 +209,3 @@ def test_wrong_usage_ends_with_2(arguments, capsys):
         main(arguments)
     assert ended.value.code == 2
     assert "usage: securemem" in capsys.readouterr().err
-
-
-def test_reader_of_the_output_may_go(file):
-    """`securemem demo FILE | head -1` ends without a traceback."""
-    command = f"'{sys.executable}' -m securemem demo '{file}' | head -c 1"
-    done = subprocess.run(command, shell=True, check=False, capture_output=True, text=True)
-    assert done.stderr == ""

@@ -31,7 +31,7 @@ with os.popen("env") as children:
 print(json.dumps({
     "argv": sys.argv, "path": sys.path, "flags": repr(sys.flags), "executable": sys.executable, "cwd": os.getcwd(),
     "globals": sorted(globals()), "is_main": main.__dict__ is globals(), "name": __name__, "package": __package__,
-    "file": __file__, "cached": __cached__, "loader": type(__loader__).__name__, "doc": __doc__,
+    "file": __file__, "cached": globals().get("__cached__", "-"), "doc": __doc__, "loader": type(__loader__).__name__,
     "spec": re.sub("0x[0-9a-f]+", "", repr(__spec__)), "warnoptions": sys.warnoptions, "xoptions": sys._xoptions,
     "variables": {name: value for name, value in os.environ.items() if name not in {"_", "LC_CTYPE"}},
     "children": [line for line in inherited if "MALLOC" in line or "TUNABLES" in line or "SECUREMEM" in line],
