@@ -1,7 +1,7 @@
 # The second module of the compiled object, with the types; `_binding.load` loads it.
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, ClassVar, Concatenate, NoReturn, ParamSpec, SupportsIndex, TypeVar, final
+from typing import Any, ClassVar, Concatenate, Never, NoReturn, ParamSpec, Self, SupportsIndex, TypeVar, final
 
 from typing_extensions import Buffer, disjoint_base  # stubs may use it anywhere; nothing is imported at run time
 
@@ -13,6 +13,7 @@ _Result = TypeVar("_Result")
 
 @final
 class SecureBytes:
+    def __new__(cls, *, it_is_not_called: Never) -> Self: ...
     __hash__: ClassVar[None]  # type: ignore[assignment]  # unhashable, as the hash would tell of the secret
     @classmethod
     def zeros(cls, size: SupportsIndex, *, arena: Arena | None = None) -> SecureBytes: ...
@@ -79,5 +80,6 @@ def install(
     raise_status: Callable[[int], None],
     warn_unlocked: Callable[[], None],
     read_protection: Callable[[int, int, int, int, int, bool], Protection],
+    text_warning: type[Warning],
     /,
 ) -> None: ...

@@ -44,6 +44,7 @@
         └── OutOfMemoryError                  ... in memory or address space
 
     LockWarning (RuntimeWarning)              lock="warn", and the kernel would not lock
+    SecretTextWarning (UserWarning)           a secret was used as if it were text
 
 A wrong type is Python's own TypeError. No message holds a byte of a secret.
 """
@@ -83,6 +84,7 @@ __all__ = [
     "ProtectionError",
     "RandomError",
     "ScanRefusedError",
+    "SecretTextWarning",
     "SecureMemError",
     "SizeError",
     "SourceError",
@@ -289,3 +291,12 @@ class StackLimitError(CapacityError):
 
 class LockWarning(RuntimeWarning):
     """Secrets of an arena with lock="warn" are in memory that is not locked, and may be swapped out."""
+
+
+class SecretTextWarning(UserWarning):
+    """A secret was turned into text by str(), format() or %s, or compared with a str.
+
+    The text is a description, such as "<SecureBytes: 20 bytes>", and never the secret: a program that sends it as a
+    password does not notice otherwise. Pass the object itself to what takes bytes. `python -W error::UserWarning`, or
+    a filter of the module `warnings`, makes it an exception.
+    """

@@ -9,6 +9,7 @@ PyTypeObject *ArenaHandle_Type;
 static PyObject *raise_hook;
 static PyObject *warn_hook;
 static PyObject *protection_hook;
+static PyObject *text_warning;
 
 PyObject *raise_status(enum sm_status status) {
     PyObject *result = PyObject_CallFunction(raise_hook, "i", (int)status);
@@ -25,6 +26,10 @@ int warn_unlocked(void) {
     return result == NULL ? -1 : 0;
 }
 
+int warn_text(const char *message) {
+    return PyErr_WarnEx(text_warning, message, 1);
+}
+
 PyObject *read_protection(const struct sm_location *location) {
     return PyObject_CallFunction(protection_hook, "KKKKiO", (unsigned long long)location->pages,
                                  (unsigned long long)location->pages_length,
@@ -35,14 +40,16 @@ PyObject *read_protection(const struct sm_location *location) {
 
 PyObject *install_hooks(PyObject *module, PyObject *args) {
     (void)module;
-    PyObject *raise, *warn, *protection;
-    if (!PyArg_ParseTuple(args, "OOO", &raise, &warn, &protection)) return NULL;
+    PyObject *raise, *warn, *protection, *warning;
+    if (!PyArg_ParseTuple(args, "OOOO", &raise, &warn, &protection, &warning)) return NULL;
     Py_XDECREF(raise_hook);
     Py_XDECREF(warn_hook);
     Py_XDECREF(protection_hook);
+    Py_XDECREF(text_warning);
     raise_hook = Py_NewRef(raise);
     warn_hook = Py_NewRef(warn);
     protection_hook = Py_NewRef(protection);
+    text_warning = Py_NewRef(warning);
     Py_RETURN_NONE;
 }
 
@@ -63,6 +70,10 @@ Secret *secret_new(sm_arena *arena, Py_ssize_t length) {
         return NULL;
     }
     return self;
+}
+
+enum sm_status secret_state(Secret *self) {
+    return self->slot == NULL ? SM_WIPED : sm_secret_state(self->slot);
 }
 
 uint8_t *secret_open(Secret *self, bool writable) {

@@ -1,14 +1,14 @@
 /* module.c: the module securemem._types, the second one in the shared object.
  *
  * Exceptions, warnings and the reading of protections are Python's business:
- * install() takes the three callables for them.
+ * install() takes three callables for them, and the class of one warning.
  */
 #include "ending.h"
 #include "scope.h"
 #include "types.h"
 
 static PyMethodDef functions[] = {
-    {"install", install_hooks, METH_VARARGS, "install(raise_status, warn_unlocked, read_protection)"},
+    {"install", install_hooks, METH_VARARGS, "install(raise_status, warn_unlocked, read_protection, text_warning)"},
     {"operate", (PyCFunction)(void (*)(void))scope_operate, METH_FASTCALL,
      "operate(depth, work, /, *arguments)\n--\n\nReturns work(scope, *arguments), and ends the operation whatever that raised."},
     {NULL, NULL, 0, NULL},

@@ -8,9 +8,14 @@
 
 static const char doc[] =
     "A secret of fixed length in locked, undumpable, wiped-on-release memory.\n\n"
-    "Made by zeros(), random(), take(), copy_of(), or by slicing. It gives its buffer, in place, to\n"
-    "whatever takes bytes-like objects; for as long as a view is open its page is accessible.\n"
-    "Every use raises WipedError once it was wiped, and ForkedError in a forked child.";
+    "Make one with SecureBytes.take(), copy_of(), random() or zeros(), or with a slice of another one.\n"
+    "It gives its buffer, in place, to whatever takes bytes-like objects: cryptography's ciphers, hashlib,\n"
+    "hmac.digest, os.write, sockets. Its page is accessible for as long as a view is open. It cannot be\n"
+    "indexed, iterated, hashed, pickled, copied by the copy module, or turned into bytes or a number:\n"
+    "each would copy it into ordinary memory. str() and format() give a description of it with a\n"
+    "SecretTextWarning, repr() gives it silently.\n\n"
+    "Every use raises WipedError once it was wiped, and ForkedError in a forked child. Making one raises\n"
+    "LockLimitError where RLIMIT_MEMLOCK is reached. The exceptions are in securemem.exceptions.";
 
 static void dealloc(Secret *self) {
     if (self->weak_references != NULL) PyObject_ClearWeakRefs((PyObject *)self);
@@ -39,61 +44,10 @@ static void release_buffer(Secret *self, Py_buffer *view) {
     sm_secret_close(self->slot, view->internal != NULL);
 }
 
-/* -- comparison -- */
-
-/* Of secret and secret, or of secret and any other buffer; -1: raised. */
-static int equal_objects(Secret *self, PyObject *other) {
-    bool equal = false;
-    enum sm_status status = SM_WIPED;
-    if (Py_TYPE(other) == Secret_Type) {
-        sm_slot *slot = ((Secret *)other)->slot;
-        if (self->slot != NULL && slot != NULL) status = sm_secret_equal_secret(self->slot, &equal, slot);
-    } else {
-        Py_buffer view;
-        if (!secret_get_source(other, &view, false)) return -1;
-        if (self->slot != NULL) status = sm_secret_equal(self->slot, &equal, view.buf, (size_t)view.len);
-        PyBuffer_Release(&view);
-    }
-    if (status == SM_OK) return equal;
-    raise_status(status);
-    return -1;
-}
-
-static PyObject *compare(Secret *self, PyObject *other, int operation) {
-    if ((operation != Py_EQ && operation != Py_NE) || !PyObject_CheckBuffer(other)) Py_RETURN_NOTIMPLEMENTED;
-    int equal = equal_objects(self, other);
-    if (equal < 0) return NULL;
-    return PyBool_FromLong(equal == (operation == Py_EQ));
-}
-
 /* -- what it tells of itself -- */
 
-static enum sm_status state(Secret *self) {
-    return self->slot == NULL ? SM_WIPED : sm_secret_state(self->slot);
-}
-
-static PyObject *represent(Secret *self) {
-    switch (state(self)) {
-        case SM_OK: return PyUnicode_FromFormat("<SecureBytes: %zd bytes>", self->length);
-        case SM_FORKED: return PyUnicode_FromString("<SecureBytes: left in the parent process>");
-        default: return PyUnicode_FromString("<SecureBytes: wiped>");
-    }
-}
-
-static PyObject *format(Secret *self, PyObject *specification) {
-    if (!PyUnicode_Check(specification)) {
-        PyErr_SetString(PyExc_TypeError, "a format specification is a str");
-        return NULL;
-    }
-    PyObject *text = represent(self);
-    if (text == NULL) return NULL;
-    PyObject *result = PyObject_Format(text, specification);
-    Py_DECREF(text);
-    return result;
-}
-
 static Py_ssize_t length(Secret *self) {
-    enum sm_status status = state(self);
+    enum sm_status status = secret_state(self);
     if (status == SM_OK) return self->length;
     raise_status(status);
     return -1;
@@ -101,7 +55,7 @@ static Py_ssize_t length(Secret *self) {
 
 static PyObject *get_wiped(Secret *self, void *closure) {
     (void)closure;
-    enum sm_status status = state(self);
+    enum sm_status status = secret_state(self);
     if (status == SM_FORKED) return raise_status(status);
     return PyBool_FromLong(status != SM_OK);
 }
@@ -135,7 +89,7 @@ static PyObject *freeze(Secret *self, PyObject *ignored) {
 
 static PyObject *enter(Secret *self, PyObject *ignored) {
     (void)ignored;
-    enum sm_status status = state(self);
+    enum sm_status status = secret_state(self);
     if (status != SM_OK) return raise_status(status);
     return Py_NewRef((PyObject *)self);
 }
@@ -146,74 +100,112 @@ static PyObject *leave(Secret *self, PyObject *exception) {
 }
 
 static PyObject *reveal(Secret *self, PyObject *const *args, Py_ssize_t count, PyObject *names) {
-    int writable = 0;
     Py_ssize_t named = names == NULL ? 0 : PyTuple_Size(names);
     if (count + named > 1 || (named == 1 && PyUnicode_CompareWithASCIIString(PyTuple_GetItem(names, 0), "writable") != 0)) {
         PyErr_SetString(PyExc_TypeError, "reveal() takes one argument, writable=False");
         return NULL;
     }
-    if (count + named == 1) writable = PyObject_IsTrue(args[0]);
-    if (writable < 0) return NULL;
-    return reveal_new(self, writable != 0);
+    if (count + named == 1 && !PyBool_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "writable must be True or False");
+        return NULL;
+    }
+    return reveal_new(self, count + named == 1 && args[0] == Py_True);
 }
 
-/* -- refused -- */
-
-static PyObject *refuse(const char *what) {
-    PyErr_Format(PyExc_TypeError,
-                 "a SecureBytes cannot be %s: that would copy the secret into ordinary memory; pass the object "
-                 "itself, slice it, or use reveal()",
-                 what);
-    return NULL;
-}
-
-static PyObject *refuse_pickle(PyObject *self, PyObject *ignored) {
-    (void)self, (void)ignored;
-    return refuse("pickled");
-}
-
-static PyObject *refuse_copy(PyObject *self, PyObject *ignored) {
-    (void)self, (void)ignored;
-    return refuse("copied by the copy module");
-}
-
-static PyObject *refuse_bytes(PyObject *self, PyObject *ignored) {
-    (void)self, (void)ignored;
-    return refuse("turned into bytes");
-}
-
-/* Without these int() and float() read the buffer as digits, and show it in the error where it has others. */
-static PyObject *refuse_number(PyObject *self) {
-    (void)self;
-    return refuse("turned into a number");
-}
+static const char REFUSES[] = "Raise TypeError: it would copy the secret into ordinary memory.";
 
 static PyMethodDef methods[] = {
     {"zeros", (PyCFunction)(void (*)(void))secret_zeros, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "zeros($type, size, *, arena=None)\n--\n\nsize zero bytes, to be written through reveal(writable=True) or as a buffer."},
+     "zeros($type, size, *, arena=None)\n"
+     "--\n"
+     "\n"
+     "Make a secret of size zero bytes, to be written as a buffer or through reveal(writable=True).\n"
+     "\n"
+     "Raises SizeError for a size below 1, LockLimitError or another CapacityError where there is no room."},
     {"random", (PyCFunction)(void (*)(void))secret_random, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "random($type, size, *, arena=None)\n--\n\nsize bytes that getrandom(2) writes straight into the locked memory."},
+     "random($type, size, *, arena=None)\n"
+     "--\n"
+     "\n"
+     "Make a secret of size random bytes, which getrandom(2) writes straight into the locked memory.\n"
+     "\n"
+     "Raises SizeError for a size below 1, RandomError, LockLimitError or another CapacityError."},
     {"take", (PyCFunction)(void (*)(void))secret_take, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "take($type, source, *, arena=None)\n--\n\nThe bytes of a writable, contiguous buffer, which is wiped.\n\n"
-     "A SecureBytes as the source raises WipedError from then on."},
+     "take($type, source, *, arena=None)\n"
+     "--\n"
+     "\n"
+     "Make a secret of the bytes of a writable, contiguous buffer, and wipe that buffer.\n"
+     "\n"
+     "A SecureBytes as the source is wiped as by wipe(). Copies that were made of the source before are not\n"
+     "found. Raises SourceError for a read-only or scattered buffer, SizeError for an empty one, LockLimitError\n"
+     "or another CapacityError where there is no room; the source is then left as it is."},
     {"copy_of", (PyCFunction)(void (*)(void))secret_copy_of, METH_CLASS | METH_FASTCALL | METH_KEYWORDS,
-     "copy_of($type, source, *, arena=None)\n--\n\nThe bytes of a contiguous buffer, which is left as it is."},
+     "copy_of($type, source, *, arena=None)\n"
+     "--\n"
+     "\n"
+     "Make a secret of the bytes of a contiguous buffer, which is left as it is.\n"
+     "\n"
+     "Raises SourceError for a scattered buffer, SizeError for an empty one, LockLimitError or another\n"
+     "CapacityError where there is no room."},
     {"reveal", (PyCFunction)(void (*)(void))reveal, METH_FASTCALL | METH_KEYWORDS,
-     "reveal($self, writable=False)\n--\n\nA context manager whose value is a memoryview of the secret, in place.\n\n"
-     "At the end the view is released; ExportedError is raised if slices of it live on."},
+     "reveal($self, writable=False)\n"
+     "--\n"
+     "\n"
+     "Return a context manager whose value is a memoryview of the secret, in place.\n"
+     "\n"
+     "The view is released at the end; ExportedError is raised there if a slice of it is still open. Some\n"
+     "consumers write to a buffer without requesting write access, for example cryptography's *_into\n"
+     "functions: give them the view of reveal(writable=True). FrozenError: the secret is frozen."},
     {"freeze", (PyCFunction)freeze, METH_NOARGS,
-     "freeze($self)\n--\n\nMakes it read-only for good: writable views raise FrozenError. ExportedError while one is open."},
+     "freeze($self)\n"
+     "--\n"
+     "\n"
+     "Make the secret read-only for good: writable views of it raise FrozenError.\n"
+     "\n"
+     "Raises ExportedError while a writable view is open."},
     {"wipe", (PyCFunction)wipe, METH_NOARGS,
-     "wipe($self)\n--\n\nZeroes the memory and gives it back. While a view is open it raises ExportedError, no new view\n"
-     "can be opened, and the memory is zeroed when the last one is released."},
-    {"__enter__", (PyCFunction)enter, METH_NOARGS, NULL},
-    {"__exit__", (PyCFunction)leave, METH_VARARGS, "Wipes the secret."},
-    {"__format__", (PyCFunction)format, METH_O, NULL},
-    {"__bytes__", refuse_bytes, METH_NOARGS, NULL},
-    {"__copy__", refuse_copy, METH_NOARGS, NULL},
-    {"__deepcopy__", refuse_copy, METH_O, NULL},
-    {"__reduce__", refuse_pickle, METH_NOARGS, NULL},
-    {"__reduce_ex__", refuse_pickle, METH_O, NULL},
+     "wipe($self)\n"
+     "--\n"
+     "\n"
+     "Zero the memory and give it back; it may be called again.\n"
+     "\n"
+     "Raises ExportedError while a view is open: no new view can be opened then, and the memory is zeroed when\n"
+     "the last one is released."},
+    {"__enter__", (PyCFunction)enter, METH_NOARGS,
+     "Return the secret itself; the with statement wipes it at its end."},
+    {"__exit__", (PyCFunction)leave, METH_VARARGS,
+     "Wipe the secret, as wipe() does."},
+    {"__eq__", (PyCFunction)secret_equals, METH_O | METH_COEXIST,
+     "__eq__($self, other, /)\n"
+     "--\n"
+     "\n"
+     "Compare with another SecureBytes or any contiguous buffer, in a time that depends on the length only.\n"
+     "\n"
+     "With anything else the answer is False; with a str it comes with a SecretTextWarning."},
+    {"__ne__", (PyCFunction)secret_differs, METH_O | METH_COEXIST,
+     "__ne__($self, other, /)\n"
+     "--\n"
+     "\n"
+     "Compare with another SecureBytes or any contiguous buffer, in a time that depends on the length only.\n"
+     "\n"
+     "With anything else the answer is True; with a str it comes with a SecretTextWarning."},
+    {"__getitem__", (PyCFunction)(void (*)(void))secret_subscript, METH_O | METH_COEXIST,
+     "__getitem__($self, key, /)\n"
+     "--\n"
+     "\n"
+     "Copy a slice into a new SecureBytes of the same arena.\n"
+     "\n"
+     "Raises TypeError for an index, which would make an int in ordinary memory, and SizeError for a slice of\n"
+     "no bytes."},
+    {"__format__", (PyCFunction)secret_format, METH_O,
+     "__format__($self, specification, /)\n"
+     "--\n"
+     "\n"
+     "Return the text of repr(), padded as specified, with a SecretTextWarning; never the bytes."},
+    {"__bytes__", secret_refuse_bytes, METH_NOARGS, REFUSES},
+    {"__copy__", secret_refuse_copy, METH_NOARGS, REFUSES},
+    {"__deepcopy__", secret_refuse_copy, METH_O, REFUSES},
+    {"__reduce__", secret_refuse_pickle, METH_NOARGS, REFUSES},
+    {"__reduce_ex__", secret_refuse_pickle, METH_O, REFUSES},
     {NULL, NULL, 0, NULL},
 };
 
@@ -230,14 +222,16 @@ static PyMemberDef members[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)doc},
+    {Py_tp_new, secret_refuse_call},
     {Py_tp_dealloc, dealloc},
     {Py_bf_getbuffer, get_buffer},
     {Py_bf_releasebuffer, release_buffer},
-    {Py_tp_richcompare, compare},
+    {Py_tp_richcompare, secret_compare},
     {Py_tp_hash, PyObject_HashNotImplemented},
-    {Py_tp_repr, represent},
-    {Py_nb_int, refuse_number},
-    {Py_nb_float, refuse_number},
+    {Py_tp_repr, secret_represent},
+    {Py_tp_str, secret_as_text},
+    {Py_nb_int, secret_refuse_number},
+    {Py_nb_float, secret_refuse_number},
     {Py_mp_length, length},
     {Py_mp_subscript, secret_subscript},
     {Py_tp_methods, methods},
@@ -249,7 +243,7 @@ static PyType_Slot slots[] = {
 PyTypeObject *secret_type_make(void) {
     PyType_Spec specification = {.name = "securemem.SecureBytes",
                                  .basicsize = sizeof(Secret),
-                                 .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                 .flags = Py_TPFLAGS_DEFAULT,
                                  .slots = slots};
     return (PyTypeObject *)PyType_FromSpec(&specification);
 }

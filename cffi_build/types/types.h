@@ -35,16 +35,39 @@ extern PyTypeObject *ArenaHandle_Type;
 PyObject *raise_status(enum sm_status status);
 /* Tells Python once that an arena went without its lock; -1 if that raised. */
 int warn_unlocked(void);
+/* Warns that a secret was used as if it were text (SecretTextWarning); -1 if that raised. */
+int warn_text(const char *message);
 PyObject *install_hooks(PyObject *module, PyObject *args);
 /* What `.protection` answers for a location. */
 PyObject *read_protection(const struct sm_location *location);
 
-/* secret_type.c */
-PyTypeObject *secret_type_make(void);
+/* Whether it is live, wiped, or left in the parent of a fork. */
+enum sm_status secret_state(Secret *self);
 /* Opens a view of the data; raises and answers NULL where that cannot be. */
 uint8_t *secret_open(Secret *self, bool writable);
 /* A new secret of length bytes, zero. */
 Secret *secret_new(sm_arena *arena, Py_ssize_t length);
+
+/* secret_type.c */
+PyTypeObject *secret_type_make(void);
+
+/* secret_text.c: its description: silent, with a warning, and padded with one; the warning of == with a str */
+PyObject *secret_represent(Secret *self);
+PyObject *secret_as_text(Secret *self);
+PyObject *secret_format(Secret *self, PyObject *specification);
+int secret_warn_comparison(void);
+
+/* secret_compare.c: Py_EQ and Py_NE, and the two as methods */
+PyObject *secret_compare(Secret *self, PyObject *other, int operation);
+PyObject *secret_equals(Secret *self, PyObject *other);
+PyObject *secret_differs(Secret *self, PyObject *other);
+
+/* secret_refuse.c: the answers to what cannot be done; always NULL, raised */
+PyObject *secret_refuse_call(PyTypeObject *type, PyObject *args, PyObject *names);
+PyObject *secret_refuse_pickle(PyObject *self, PyObject *ignored);
+PyObject *secret_refuse_copy(PyObject *self, PyObject *ignored);
+PyObject *secret_refuse_bytes(PyObject *self, PyObject *ignored);
+PyObject *secret_refuse_number(PyObject *self);
 
 /* secret_make.c: the constructors and slices */
 PyObject *secret_zeros(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);

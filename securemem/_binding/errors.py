@@ -141,4 +141,4 @@ def check(status: int) -> None:
         raise_status(status)
 
 
-types.install(raise_status, warn_unlocked, read_protection)
+types.install(raise_status, warn_unlocked, read_protection, exceptions.SecretTextWarning)
