@@ -283,9 +283,13 @@ assert read(kept) == b"kept"
 
 @pytest.mark.parametrize("status", [-signal.SIGINT, 0])
 def test_keyboard_interrupt_in_with(status):
-    """A Ctrl-C inside `with secret, secret.reveal()`: the view is closed, the secret wiped, the error goes on."""
+    """A Ctrl-C inside `with secret, secret.reveal()`: the view is closed, the secret wiped, the error goes on.
+
+    Under nohup or cron SIGINT is ignored, and Python then leaves it so: the program takes it back.
+    """
     program(
         f"""
+signal.signal(signal.SIGINT, signal.default_int_handler)
 secret = SecureBytes.random(32)
 try:
     with secret, secret.reveal(writable=True) as view:
@@ -302,6 +306,8 @@ except KeyboardInterrupt:
         raise AssertionError("the view lives on")
     if {status}:
         raise
+else:
+    raise AssertionError("no interrupt came")
 """,
         ends=status,
         quiet=status == 0,
