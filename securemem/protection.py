@@ -16,7 +16,8 @@ __all__ = ["Protection"]
 class Protection(Frozen):
     """What holds now for the pages of one secret, by /proc/self/smaps and not by what was asked for.
 
-    locked: they stay in RAM and are not swapped out (VmFlags `lo`).
+    locked: they stay in RAM and are not swapped out (VmFlags `lo`, and all of them are in RAM now; secret memory
+        stays there whatever its flags say).
     dump_excluded: they are left out of core dumps (`dd`).
     fork_policy: "excluded" (`dc`: a child does not have them), "zeroed" (`wf`) or "inherited".
     backend: "mlock" or "memfd_secret".
@@ -49,6 +50,12 @@ def _fork_policy(flags: frozenset[str]) -> Literal["excluded", "zeroed", "inheri
     return "zeroed" if "wf" in flags else "inherited"
 
 
+def _stays_in_ram(mapping: Mapping) -> bool:
+    """Whether a mapping is locked and holds a frame for each page, which `lf`, locked on fault, does not promise."""
+    kept = "lo" in mapping.flags or mapping.name == "/secretmem (deleted)"
+    return kept and mapping.sizes.get("Rss", 0) * 1024 >= mapping.end - mapping.start
+
+
 def _covering(every: Sequence[Mapping], start: int, end: int) -> list[Mapping]:
     return [one for one in every if one.start < end and one.end > start]
 
@@ -69,7 +76,7 @@ def read_protection(  # noqa: PLR0913, PLR0917 - the fields of struct sm_locatio
     common = frozenset.intersection(*(one.flags for one in here)) if here else frozenset()
     some = frozenset.union(*(one.flags for one in here)) if here else frozenset()
     return Protection(
-        locked="lo" in common,
+        locked=bool(here) and all(map(_stays_in_ram, here)),
         dump_excluded="dd" in common,
         fork_policy=_fork_policy(common),
         backend=BACKENDS[backend],

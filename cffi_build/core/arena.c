@@ -6,7 +6,11 @@
  * One empty slab per class and a bounded cache of large runs stay mapped, so
  * that making and dropping secrets in turn costs no system call.
  *
- * In closed arenas a guard page stands between all pages, so that opening one
+ * A secret made after another was released may be as short-lived: it gets a
+ * page to itself, where one is left.  There its life asks the kernel for two
+ * changes of access, and beside others for four.
+ *
+ * In no-access arenas a guard page stands between all pages, so that opening one
  * neither splits nor merges a kernel mapping.  That takes two mappings a page;
  * past SHARE_OF_MAPPINGS of what the kernel allows, runs go without.
  */
@@ -183,6 +187,8 @@ static enum sm_status take_small(sm_arena *arena, struct sm_slot **out, size_t l
         slab->size_class = size_class;
         link_free(slab);
     }
+    if (class->released) sm_slab_prefer_empty(slab);
+    class->released = false;
     *out = sm_slab_pop(slab, length);
     if (slab == class->spare) class->spare = NULL;
     if (slab->live == slab->slots) unlink_free(slab);
@@ -219,6 +225,7 @@ enum sm_status sm_arena_take(sm_arena *arena, struct sm_slot **out, size_t lengt
 
 static void keep_or_drop_small(struct sm_slab *slab, bool was_full) {
     struct sm_size_class *class = &slab->arena->classes[slab->size_class];
+    class->released = true;
     if (was_full) link_free(slab);
     if (slab->live > 0) return;
     if (class->spare == NULL && !slab->arena->closed) {

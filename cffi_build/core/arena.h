@@ -11,6 +11,7 @@ struct sm_size_class {
     struct sm_slab *free;  /* slabs with free slots */
     struct sm_slab *spare; /* at most one of them is wholly free */
     size_t next_pages;     /* how many the next run shall have */
+    bool released;         /* the last that happened was a release */
 };
 
 struct sm_arena {

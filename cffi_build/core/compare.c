@@ -13,10 +13,13 @@
 static enum sm_status open_to_read(struct sm_slot *slot, bool *opened) {
     *opened = false;
     if (slot->state != SM_SLOT_LIVE) return SM_WIPED;
-    if (sm_slot_window(slot)->access != SM_ACCESS_NONE) return SM_OK;
-    enum sm_status status = sm_window_open(sm_slot_window(slot), false);
-    *opened = status == SM_OK;
-    return status;
+    if (sm_slot_window(slot)->access == SM_ACCESS_NONE) {
+        enum sm_status status = sm_window_open(sm_slot_window(slot), false);
+        if (status != SM_OK) return status;
+        *opened = true;
+    }
+    if (!slot->dirty) sm_slot_check_zero(slot);
+    return SM_OK;
 }
 
 static void close_if(bool opened, struct sm_slot *slot) {

@@ -3,8 +3,12 @@
  * The region is reserved without access; what is not opened stays a guard and
  * costs no locked memory.  Each stretch between guards is then opened and
  * locked, or, as secret memory, mapped there.  Either way its frames are there
- * before the first write: mlock of writable private memory populates it, and
- * secret memory, which cannot be locked or populated on request, is touched.
+ * before the first write: a locked stretch is populated, and secret memory,
+ * which cannot be locked or populated on request, is touched.
+ *
+ * Locked with MLOCK_ONFAULT, the frames are as fixed as by mlock, and a change
+ * of access costs less: mlock has the kernel look for missing frames whenever a
+ * mapping becomes writable.
  */
 #include "pages.h"
 
@@ -59,6 +63,13 @@ static size_t stretch_length(const struct sm_layout *layout) {
     return layout->guard_each ? layout->span_length : sm_pages_bytes(layout);
 }
 
+static enum sm_status lock_stretch(uint8_t *address, size_t length) {
+    int error = sm_os_lock_on_fault(address, length);
+    if (error == ENOSYS || error == EINVAL) error = sm_os_lock(address, length); /* before Linux 4.4, or filtered */
+    if (error != 0) return lock_refusal(error, ENOMEM);
+    return sm_os_populate(address, length) == 0 ? SM_OK : SM_LOCK_FAILED;
+}
+
 /* Advice goes to the whole region at once, while it still is one mapping. */
 static enum sm_status map_anonymous(const struct sm_pages *pages) {
     const struct sm_layout *layout = &pages->layout;
@@ -67,8 +78,8 @@ static enum sm_status map_anonymous(const struct sm_pages *pages) {
         uint8_t *address = sm_pages_span(pages, i);
         error = sm_os_protect(address, stretch_length(layout), SM_ACCESS_WRITE);
         if (error != 0 || !layout->locked) continue;
-        error = sm_os_lock(address, stretch_length(layout));
-        if (error != 0) return lock_refusal(error, ENOMEM);
+        enum sm_status status = lock_stretch(address, stretch_length(layout));
+        if (status != SM_OK) return status;
     }
     return error == 0 ? SM_OK : sm_os_refusal(error);
 }
@@ -78,8 +89,9 @@ static enum sm_status map_secret_stretch(uint8_t *address, size_t length, int fi
     if (error == ENOMEM) return SM_NO_MEMORY;
     if (error != 0) return lock_refusal(error, EAGAIN);
     error = protect(address, length);
-    if (error == 0) error = sm_os_populate(address, length);
-    return error == 0 ? SM_OK : sm_os_refusal(error);
+    if (error != 0) return sm_os_refusal(error);
+    error = sm_os_touch(address, length);
+    return error == 0 ? SM_OK : error == EFAULT ? SM_NO_MEMORY : sm_os_refusal(error);
 }
 
 /* The file is gone before this returns: an open one would outlive an exec, and

@@ -33,21 +33,22 @@ enum sm_status sm_secret_enter(const struct sm_slot *slot) {
 
 /* -- wiping -- */
 
-/* Zeroes the slot through a window of its own; false: the kernel refused it. */
+/* Zeroes the slot through a window of its own; false: the kernel refused it.
+ * What was never open for writing is zero and opens nothing. */
 static bool clear(struct sm_slot *slot) {
     struct sm_window *window = sm_slot_window(slot);
-    if (slot->dirty) {
-        if (sm_window_open(window, true) != 0) return false;
+    bool open = slot->dirty;
+    if (open) {
+        if (sm_window_open(window, true) != SM_OK) return false;
         sm_slot_check_edges(slot);
-        sm_wipe(slot->data, slot->length);
+        sm_slot_clear(slot);
         slot->dirty = false;
-        sm_window_close(window, true);
     }
-    if (slot->frozen) {
-        slot->frozen = false;
-        window->frozen--;
-        (void)sm_window_settle(window); /* refused: the page's next window settles it */
-    }
+    if (slot->frozen) window->frozen--;
+    window->secrets--;
+    if (open) sm_window_close(window, true);
+    else if (slot->frozen) (void)sm_window_settle(window); /* refused: the page's next window settles it */
+    slot->frozen = false;
     return true;
 }
 
@@ -84,12 +85,49 @@ void sm_secret_forget_pending(void) {
 
 /* -- one secret -- */
 
+/* A view of a live slot. */
+static enum sm_status open(struct sm_slot *slot, uint8_t **data, bool writable) {
+    enum sm_status status = sm_window_open(sm_slot_window(slot), writable);
+    if (status != SM_OK) return status;
+    if (!slot->dirty && writable) sm_slot_prepare(slot);
+    else if (!slot->dirty) sm_slot_check_zero(slot);
+    if (writable) slot->dirty = true;
+    (*(writable ? &slot->writers : &slot->readers))++;
+    slot->slab->arena->counts.open_windows++;
+    *data = slot->data;
+    return SM_OK;
+}
+
+/* With data: opened for writing.  Without: the page that has a secret from now on is shut. */
+static enum sm_status take(sm_slot **out, uint8_t **data, sm_arena *arena, size_t length) {
+    if (arena->generation != sm_generation()) return SM_FORKED;
+    if (arena->closed) return SM_CLOSED;
+    struct sm_slot *slot;
+    enum sm_status status = sm_arena_take(arena, &slot, length);
+    if (status != SM_OK) return status;
+    struct sm_window *window = sm_slot_window(slot);
+    window->secrets++;
+    if (data != NULL) status = open(slot, data, true);
+    else if (sm_window_settle(window) != 0) status = SM_REFUSED;
+    if (status == SM_OK) {
+        *out = slot;
+    } else {
+        (void)sm_secret_wipe_now(slot); /* never written: nothing to be refused */
+        sm_arena_give_back(slot);
+    }
+    return status;
+}
+
 enum sm_status sm_secret_take(sm_slot **out, sm_arena *arena, size_t length) {
     sm_enter();
-    enum sm_status status = SM_FORKED;
-    if (arena->generation == sm_generation()) {
-        status = arena->closed ? SM_CLOSED : sm_arena_take(arena, out, length);
-    }
+    enum sm_status status = take(out, NULL, arena, length);
+    sm_leave();
+    return status;
+}
+
+enum sm_status sm_secret_take_open(sm_slot **out, uint8_t **data, sm_arena *arena, size_t length) {
+    sm_enter();
+    enum sm_status status = take(out, data, arena, length);
     sm_leave();
     return status;
 }
@@ -99,13 +137,7 @@ enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable) {
     if (status != SM_OK) return status;
     if (slot->state != SM_SLOT_LIVE) status = SM_WIPED;
     else if (slot->frozen && writable) status = SM_FROZEN;
-    else status = sm_window_open(sm_slot_window(slot), writable);
-    if (status == SM_OK) {
-        (*(writable ? &slot->writers : &slot->readers))++;
-        if (writable) slot->dirty = true;
-        slot->slab->arena->counts.open_windows++;
-        *data = slot->data;
-    }
+    else status = open(slot, data, writable);
     sm_leave();
     return status;
 }

@@ -7,17 +7,23 @@
  * of a slab; what the core knows about them (struct sm_slot) is kept outside
  * the locked pages.
  *
- *   closed arena, a guard between all pages:   open arena:
- *     [guard][page][guard][page][guard]          [guard][page][page][guard]
+ *   no-access arena, a guard between all pages:   read-write arena:
+ *     [guard][page][guard][page][guard]             [guard][page][page][guard]
  *
  *   page:  | secret 0 ..... |slack|canary| secret 1 ... |slack|canary| rest |
  *
  *   large request, a run of its own, data's end at the trailing guard:
  *     [guard][ slack | secret ......................... ][guard]
  *
- * A slot that is free is zero, so taking one opens no page.  Slack is zero for
- * as long as the slot is in use.  A canary or a slack byte that changed means
+ * A slot that is free is zero, so taking one opens no page.  Its canary is there
+ * from its first opening for writing to its wiping; slack is zero for as long as
+ * the slot is in use.  A canary, a slack byte or a free byte that changed means
  * that a write ran over: the process is aborted with a message.
+ *
+ * ACCESS.  In a no-access arena a page with a taken slot has no access while no
+ * view is open.  A page without one is zero, and stays accessible until it has
+ * one again: a secret that is made, written and released where no other lies
+ * costs two mprotects.
  *
  * OWNERSHIP.  sm_secret_take hands out a slot; it stays the caller's until
  * sm_secret_return.  An arena lives until its handle is released and its last
@@ -126,6 +132,12 @@ bool sm_arena_is_locked(const sm_arena *arena); /* false once lock="warn" went w
 
 /* secret.c, compare.c, purge.c */
 enum sm_status sm_secret_take(sm_slot **out, sm_arena *arena, size_t length);
+/* Takes a slot and opens it for writing, in one step: data is zero, and is to be
+ * closed by sm_secret_close(slot, true).  On a page without other secrets this
+ * asks the kernel for nothing, so that the closing is the first mprotect.  To
+ * give up: sm_secret_wipe (SM_EXPORTED), then close, then return; on such a page
+ * that asks for nothing either. */
+enum sm_status sm_secret_take_open(sm_slot **out, uint8_t **data, sm_arena *arena, size_t length);
 enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable);
 void sm_secret_close(sm_slot *slot, bool writable);
 /* In constant time for a length; lengths that differ are not equal. */

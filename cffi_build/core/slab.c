@@ -1,9 +1,12 @@
 /* slab.c: slots in pages.
  *
- * A span holds per_span slots of slot_size bytes, each followed by a canary
- * that is written once, when the slab is made.  A secret shorter than its slot
- * leaves slack, which is zero as the whole slot was when it was taken; so the
- * first byte written too far is seen, not only the first past the slot.
+ * A span holds per_span slots of slot_size bytes, each with room for a canary
+ * behind it.  The canary is written when its slot is first opened for writing
+ * and zeroed with the secret: a span without a secret is zero all over, and may
+ * then be accessible without showing what a canary looks like.  What was
+ * written to a free slot is found before it is used.  A secret shorter than its
+ * slot leaves slack, which is zero as the whole slot was when it was taken; so
+ * the first byte written too far is seen, not only the first past the slot.
  *
  * A large request is a slab of one slot: the secret ends where the span ends,
  * at the guard page, and the slack lies before it.
@@ -30,17 +33,11 @@ static uint8_t *slot_start(const struct sm_slab *slab, size_t index) {
     return sm_pages_span(&slab->pages, index / slab->per_span) + index % slab->per_span * (slab->slot_size + CANARY);
 }
 
-static void write_canary(uint8_t *address) {
-    uint64_t canary = canary_at(address);
-    memcpy(address, &canary, CANARY);
-}
-
-static void format(struct sm_slab *slab) {
+static void place_slots(struct sm_slab *slab) {
     for (size_t i = 0; i < slab->slots; i++) {
         slab->slot[i].slab = slab;
         slab->slot[i].seal = sm_slot_seal(&slab->slot[i]);
         slab->slot[i].data = slot_start(slab, i);
-        if (!is_large(slab)) write_canary(slab->slot[i].data + slab->slot_size);
     }
 }
 
@@ -99,17 +96,12 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
         destroy_after_failure(slab);
         return status;
     }
-    format(slab);
+    place_slots(slab);
     for (size_t i = 0; i < layout->spans; i++) {
         windows[i] = (struct sm_window){.address = sm_pages_span(&slab->pages, i),
                                         .length = layout->span_length,
                                         .at_rest = (uint8_t)at_rest,
                                         .access = SM_ACCESS_WRITE};
-        int error = sm_window_settle(&windows[i]);
-        if (error != 0) {
-            destroy_after_failure(slab);
-            return sm_os_refusal(error);
-        }
     }
     *out = slab;
     return SM_OK;
@@ -141,11 +133,49 @@ struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length) {
     return slot;
 }
 
+/* What is left of the span in which untouched slots begin is freed, so that they begin with a span. */
+void sm_slab_prefer_empty(struct sm_slab *slab) {
+    size_t rest = (slab->slots - slab->untouched) % slab->per_span;
+    const struct sm_slot *next = slab->free != NULL ? slab->free : &slab->slot[slab->untouched];
+    if (slab->slots - slab->untouched - rest == 0 || sm_slot_window(next)->secrets == 0) return;
+    for (; rest > 0; rest--) {
+        struct sm_slot *slot = &slab->slot[slab->untouched++];
+        slot->next = slab->free;
+        slab->free = slot;
+    }
+    struct sm_slot *first = &slab->slot[slab->untouched++];
+    first->next = slab->free;
+    slab->free = first;
+}
+
 void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot) {
     slot->state = SM_SLOT_FREE;
     slot->next = slab->free;
     slab->free = slot;
     slab->live--;
+}
+
+/* -- edges, while the window is open -- */
+
+/* From the first byte that no neighbour may have to the last: where a slot is large, its whole span. */
+static const uint8_t *whole(const struct sm_slot *slot, size_t *length) {
+    const struct sm_slab *slab = slot->slab;
+    *length = is_large(slab) ? slab->pages.layout.span_length : slab->slot_size + CANARY;
+    return is_large(slab) ? sm_pages_span(&slab->pages, 0) : slot->data;
+}
+
+void sm_slot_check_zero(const struct sm_slot *slot) {
+    size_t length;
+    const uint8_t *start = whole(slot, &length);
+    if (!sm_is_zero(start, length)) sm_os_abort("free slot overwritten: a write went where no secret was");
+}
+
+void sm_slot_prepare(struct sm_slot *slot) {
+    sm_slot_check_zero(slot);
+    if (is_large(slot->slab)) return;
+    uint8_t *address = slot->data + slot->slab->slot_size;
+    uint64_t canary = canary_at(address);
+    memcpy(address, &canary, CANARY);
 }
 
 static void check_canary(const uint8_t *address) {
@@ -168,4 +198,9 @@ void sm_slot_check_edges(const struct sm_slot *slot) {
     }
     const uint8_t *start = sm_pages_span(&slab->pages, 0);
     check_slack(start, (size_t)(data - start));
+}
+
+void sm_slot_clear(struct sm_slot *slot) {
+    sm_wipe(slot->data, slot->length);
+    if (!is_large(slot->slab)) sm_wipe(slot->data + slot->slab->slot_size, CANARY);
 }

@@ -29,7 +29,7 @@ struct sm_slot {
     uint32_t seal;  /* from its own address: tells a foreign pointer */
     uint8_t state;  /* enum sm_slot_state */
     bool frozen;
-    bool dirty;     /* was open for writing */
+    bool dirty;     /* was open for writing, so its canary is there */
     bool abandoned; /* returned while pending: given back once wiped */
 };
 
@@ -52,7 +52,7 @@ struct sm_slab {
 
 /* A slab for slots of slot_size (a multiple of 8, at most SM_SLAB_MAX) on the
  * layout's spans, or, if slot_size is larger than a span's page, for one
- * request of up to one span.  All slots free and zero, windows at rest. */
+ * request of up to one span.  All slots free and zero, the spans accessible. */
 enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layout, size_t slot_size, int at_rest);
 /* Its pages must have been wiped.  Where the kernel will not unmap them, it is
  * kept as a leftover. */
@@ -63,6 +63,8 @@ const struct sm_slab *sm_slab_retry_leftovers(void);
 void sm_slab_forget_leftovers(void); /* in a forked child */
 
 struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length); /* NULL: full */
+/* Has the next slot come from a span without secrets, if an untouched one is left. */
+void sm_slab_prefer_empty(struct sm_slab *slab);
 void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot);
 
 /* Which span of its run the slot lies in. */
@@ -84,7 +86,14 @@ static inline void sm_slot_check(const struct sm_slot *slot) {
     if (slot == NULL || slot->seal != sm_slot_seal(slot)) sm_os_abort("a pointer that is no secret was passed in");
 }
 
-/* Aborts if a write ran over the secret's end; the window must be open. */
+/* The rest while the slot's window is open.  Readies a slot for its first
+ * write: aborts if it is not zero, and writes the canary. */
+void sm_slot_prepare(struct sm_slot *slot);
+/* Aborts if a slot that was never written to is not zero. */
+void sm_slot_check_zero(const struct sm_slot *slot);
+/* Aborts if a write ran over the secret's end; for a slot that was prepared. */
 void sm_slot_check_edges(const struct sm_slot *slot);
+/* Zeroes a slot that was prepared, canary included. */
+void sm_slot_clear(struct sm_slot *slot);
 
 #endif

@@ -1,9 +1,13 @@
 /* windows.c: page protection as a function of counts.
  *
- * At rest a closed span has no access and an open one has all.  A reader adds
- * read access, a writer write access; a frozen secret takes write access away
- * from an open span while nobody writes to a neighbour.  mprotect is called
- * only when the answer changes.
+ * At rest a span of a no-access arena has no access and one of a read-write
+ * arena has all.  A reader adds read access, a writer write access; a frozen
+ * secret takes write access away from a read-write span while nobody writes to
+ * a neighbour.  mprotect is called only when the answer changes.
+ *
+ * A span without a secret is zero and has nothing to hide, not even a canary.
+ * It keeps whatever access it has, so that the last secret's wiping shuts
+ * nothing, and the next secret's writing opens nothing.
  */
 #include "windows.h"
 
@@ -14,6 +18,7 @@ static size_t failed;
 static enum sm_access wanted(const struct sm_window *window) {
     if (window->writers > 0) return SM_ACCESS_WRITE;
     if (window->at_rest == SM_AT_REST_READWRITE) return window->frozen > 0 ? SM_ACCESS_READ : SM_ACCESS_WRITE;
+    if (window->secrets == 0 && window->access != SM_ACCESS_NONE) return window->access;
     return window->readers > 0 ? SM_ACCESS_READ : SM_ACCESS_NONE;
 }
 

@@ -11,7 +11,8 @@ struct sm_window {
     struct sm_window *next_stuck;
     uint32_t readers;
     uint32_t writers;
-    uint32_t frozen; /* secrets in it that must not be written */
+    uint32_t secrets; /* slots of it that are taken and not wiped */
+    uint32_t frozen;  /* of those, the ones that must not be written */
     uint8_t at_rest; /* enum sm_at_rest */
     uint8_t access;  /* enum sm_access: what the kernel was last told */
     bool stuck;      /* the kernel refused to take access away */

@@ -11,7 +11,7 @@
 
 static void collect(const struct sm_mapping *mapping, void *context) {
     struct sm_mappings *all = context;
-    if (!mapping->locked && !mapping->never_locked && mapping->swapped == 0) return;
+    if (!mapping->locked && !mapping->secret && !mapping->never_locked && mapping->swapped == 0) return;
     if (all->count == all->room) {
         size_t larger = all->room == 0 ? 64 : 2 * all->room;
         struct sm_mapping *moved = realloc(all->list, larger * sizeof *moved);
@@ -36,7 +36,13 @@ void sm_mappings_free(struct sm_mappings *mappings) {
     *mappings = (struct sm_mappings){0};
 }
 
-bool sm_mappings_hold(const struct sm_mappings *mappings, uintptr_t start, uintptr_t end) {
+static bool is_held(const struct sm_mapping *mapping, bool resident) {
+    if (mapping->never_locked) return true;
+    if (resident && mapping->resident < mapping->end - mapping->start) return false;
+    return mapping->locked || mapping->secret;
+}
+
+static bool hold(const struct sm_mappings *mappings, uintptr_t start, uintptr_t end, bool resident) {
     const struct sm_mapping *list = mappings->list;
     size_t low = 0;
     size_t high = mappings->count;
@@ -47,10 +53,18 @@ bool sm_mappings_hold(const struct sm_mappings *mappings, uintptr_t start, uintp
     }
     for (; start < end; low++) {
         if (low == mappings->count || list[low].start > start) return false;
-        if (!list[low].locked && !list[low].never_locked) return false;
+        if (!is_held(&list[low], resident)) return false;
         start = list[low].end;
     }
     return true;
+}
+
+bool sm_mappings_hold(const struct sm_mappings *mappings, uintptr_t start, uintptr_t end) {
+    return hold(mappings, start, end, false);
+}
+
+bool sm_mappings_hold_resident(const struct sm_mappings *mappings, uintptr_t start, uintptr_t end) {
+    return hold(mappings, start, end, true);
 }
 
 /* -- one range, without collecting -- */

@@ -18,8 +18,10 @@ void sm_mappings_free(struct sm_mappings *mappings);
 
 /* Whether locked mappings cover the whole range; those never locked count as such. */
 bool sm_mappings_hold(const struct sm_mappings *mappings, uintptr_t start, uintptr_t end);
+/* The same, and all of them lies in RAM: what is locked on fault may not. */
+bool sm_mappings_hold_resident(const struct sm_mappings *mappings, uintptr_t start, uintptr_t end);
 
-/* The same for one range, asked of the kernel, and never locked counts as unlocked. */
+/* Whether one range is locked, asked of the kernel; never locked counts as unlocked. */
 int sm_range_is_locked(bool *out, uintptr_t start, uintptr_t end);
 
 /* Bytes of all mappings; 0 if unknown. */

@@ -40,6 +40,7 @@ static void note(struct reading *reading, int error) {
 int sm_page_lock_window(struct sm_window *window) {
     if (sm_window_open(window, false) != SM_OK) return sm_failure_get()->error;
     int error = sm_os_lock(window->address, window->length);
+    if (error == 0) (void)sm_os_lock_on_fault(window->address, window->length); /* as it was: cheaper to open */
     sm_window_close(window, false);
     return error;
 }
@@ -48,7 +49,7 @@ static void check_window(struct sm_window *window, void *context) {
     struct reading *reading = context;
     uintptr_t start = (uintptr_t)window->address;
     reading->secrets += window->length;
-    if (sm_mappings_hold(&reading->mappings, start, start + window->length)) return;
+    if (sm_mappings_hold_resident(&reading->mappings, start, start + window->length)) return;
     reading->lost_secrets += window->length;
     if (!reading->repair) return;
     add_swapped(reading, start, start + window->length);

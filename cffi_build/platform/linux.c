@@ -16,7 +16,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
@@ -29,12 +28,18 @@
 #ifndef MAP_FIXED_NOREPLACE
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23
+#endif
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
 #ifndef PR_SET_MEMORY_MERGE
 #define PR_SET_MEMORY_MERGE 67
 #define PR_GET_MEMORY_MERGE 68
+#endif
+#ifndef MLOCK_ONFAULT
+#define MLOCK_ONFAULT 1
 #endif
 #define DEFAULT_MAX_MAPPINGS 65530
 
@@ -159,21 +164,33 @@ int sm_os_close(int file) {
     return outcome(close(file), "close", 0);
 }
 
+/* The C library has getrandom() since glibc 2.25; the kernel's call is older. */
+static long random_bytes(void *out, size_t length) {
+    return syscall(SYS_getrandom, out, length, 0);
+}
+
 /* The kernel writes, so that a frame it does not have is an error here; a write
  * of our own would be a SIGBUS. */
-int sm_os_populate(uint8_t *address, size_t length) {
+int sm_os_touch(uint8_t *address, size_t length) {
     for (size_t offset = 0; offset < length; offset += sm_os_page_size()) {
-        if (getrandom(address + offset, 1, 0) != 1) {
-            return sm_failure_set("touching secret memory", errno == EFAULT ? ENOMEM : errno, length);
-        }
+        if (random_bytes(address + offset, 1) != 1) return sm_failure_set("touching a page", errno, length);
         address[offset] = 0;
     }
     return 0;
 }
 
+/* EINVAL: before Linux 5.14 there is no such advice.  A frame that cannot be had
+ * is EAGAIN, as it is to mlock(2). */
+int sm_os_populate(uint8_t *address, size_t length) {
+    if (madvise(address, length, MADV_POPULATE_WRITE) == 0) return 0;
+    int error = errno == EINVAL ? sm_os_touch(address, length) : errno;
+    if (error == 0) return 0;
+    return sm_failure_set("madvise(MADV_POPULATE_WRITE)", error == ENOMEM || error == EFAULT ? EAGAIN : error, length);
+}
+
 int sm_os_random(uint8_t *out, size_t length) {
     while (length > 0) {
-        ssize_t got = getrandom(out, length, 0);
+        long got = random_bytes(out, length);
         if (got < 0 && errno == EINTR) continue;
         if (got < 0) return sm_failure_set("getrandom", errno, length);
         out += got;
@@ -183,16 +200,17 @@ int sm_os_random(uint8_t *out, size_t length) {
 }
 
 /* Locks a page more than the limit leaves, without populating it: only a
- * process with CAP_IPC_LOCK in the right user namespace gets through. */
+ * process with CAP_IPC_LOCK in the right user namespace gets through.  Readable
+ * memory, since Linux 5.10 refuses to lock what has no access. */
 int sm_os_may_lock_beyond_limit(bool *out) {
     struct rlimit limit;
     if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return sm_failure_set("getrlimit", errno, 0);
     *out = limit.rlim_cur == RLIM_INFINITY;
     if (*out) return 0;
     size_t length = (size_t)limit.rlim_cur / sm_os_page_size() * sm_os_page_size() + sm_os_page_size();
-    void *trial = mmap(NULL, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *trial = mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (trial == MAP_FAILED) return sm_failure_set("mmap", errno, length);
-    *out = mlock2(trial, length, MLOCK_ONFAULT) == 0;
+    *out = syscall(SYS_mlock2, trial, length, MLOCK_ONFAULT) == 0;
     return outcome(munmap(trial, length), "munmap", length);
 }
 

@@ -12,7 +12,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 /* Kernel numbers that older C libraries do not name. */
 #ifndef MLOCK_ONFAULT
@@ -22,8 +24,9 @@
 #define MCL_ONFAULT 4
 #endif
 
+/* The C library has mlock2() since glibc 2.27; the kernel's call is older. */
 int sm_os_lock_on_fault(void *address, size_t length) {
-    return mlock2(address, length, MLOCK_ONFAULT) == 0 ? 0 : sm_failure_set("mlock2", errno, length);
+    return syscall(SYS_mlock2, address, length, MLOCK_ONFAULT) == 0 ? 0 : sm_failure_set("mlock2", errno, length);
 }
 
 int sm_os_unlock(void *address, size_t length) {
@@ -74,6 +77,7 @@ static struct sm_mapping mapping_of(const char *line) {
     mapping.start = (uintptr_t)strtoumax(line, &rest, 16);
     if (*rest == '-') mapping.end = (uintptr_t)strtoumax(rest + 1, &rest, 16);
     mapping.accessible = rest[0] == ' ' && (rest[1] == 'r' || rest[2] == 'w');
+    mapping.secret = strstr(rest, " /secretmem (deleted)\n") != NULL;
     return mapping;
 }
 
@@ -88,6 +92,8 @@ int sm_os_mappings_visit(sm_mapping_visitor *visit, void *context) {
             mapping.locked = strstr(line, " lo") != NULL;
             mapping.never_locked = is_never_locked(line);
             visit(&mapping, context);
+        } else if (line[0] == 'R' && strncmp(line, "Rss:", 4) == 0) {
+            mapping.resident = (size_t)strtoumax(line + 4, NULL, 10) * 1024;
         } else if (line[0] == 'S' && strncmp(line, "Swap:", 5) == 0) {
             mapping.swapped = (size_t)strtoumax(line + 5, NULL, 10) * 1024;
         } else if ((line[0] >= '0' && line[0] <= '9') || (line[0] >= 'a' && line[0] <= 'f')) {

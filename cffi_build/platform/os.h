@@ -36,8 +36,10 @@ int sm_os_wipe_on_fork(void *address, size_t length);
 int sm_os_secret_file(int *out, size_t length);
 int sm_os_map_secret(void *address, size_t length, int file, size_t offset);
 int sm_os_close(int file);
-/* Makes the kernel find a frame for each page, which stays zero. */
+/* Makes the kernel find a frame for each page of fresh memory, which stays zero. */
 int sm_os_populate(uint8_t *address, size_t length);
+/* The same for secret memory, which cannot be populated on request. */
+int sm_os_touch(uint8_t *address, size_t length);
 
 int sm_os_random(uint8_t *out, size_t length);
 int sm_os_may_lock_beyond_limit(bool *out);
@@ -76,9 +78,11 @@ uint64_t sm_os_nanoseconds(void); /* a clock that only goes forward */
 struct sm_mapping {
     uintptr_t start;
     uintptr_t end;
+    size_t resident;   /* bytes of it in RAM */
     size_t swapped;    /* bytes of it in swap */
     bool locked;
     bool accessible;   /* readable or writable */
+    bool secret;       /* secret memory: it stays in RAM, called locked or not */
     bool never_locked; /* of a kind that mlock passes over: devices, huge page files */
 };
 /* Shows all of them in the order of addresses.  It works at vm.max_map_count

@@ -53,23 +53,31 @@ PyObject *install_hooks(PyObject *module, PyObject *args) {
     Py_RETURN_NONE;
 }
 
-Secret *secret_new(sm_arena *arena, Py_ssize_t length) {
-    sm_slot *slot;
-    enum sm_status status = sm_secret_take(&slot, arena, (size_t)length);
-    if (status != SM_OK) return (Secret *)raise_status(status);
+/* The object first: once a slot is taken, nothing else of Python's may fail. */
+static Secret *make(sm_arena *arena, Py_ssize_t length, uint8_t **data) {
     Secret *self = PyObject_New(Secret, Secret_Type);
-    if (self == NULL) {
-        sm_secret_return(slot);
-        return NULL;
-    }
-    self->slot = slot;
+    if (self == NULL) return NULL;
+    self->slot = NULL;
     self->length = length;
     self->weak_references = NULL;
-    if (!sm_arena_is_locked(arena) && warn_unlocked() != 0) {
+    enum sm_status status = data == NULL ? sm_secret_take(&self->slot, arena, (size_t)length)
+                                         : sm_secret_take_open(&self->slot, data, arena, (size_t)length);
+    if (status != SM_OK) {
         Py_DECREF(self);
-        return NULL;
+        return (Secret *)raise_status(status);
     }
-    return self;
+    if (sm_arena_is_locked(arena) || warn_unlocked() == 0) return self;
+    if (data != NULL) sm_secret_close(self->slot, true);
+    Py_DECREF(self);
+    return NULL;
+}
+
+Secret *secret_new(sm_arena *arena, Py_ssize_t length) {
+    return make(arena, length, NULL);
+}
+
+Secret *secret_new_open(uint8_t **data, sm_arena *arena, Py_ssize_t length) {
+    return make(arena, length, data);
 }
 
 enum sm_status secret_state(Secret *self) {

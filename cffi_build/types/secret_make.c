@@ -72,29 +72,27 @@ PyObject *secret_zeros(PyObject *type, PyObject *const *args, Py_ssize_t count, 
 }
 
 PyObject *secret_random(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names) {
-    Secret *self = (Secret *)secret_zeros(type, args, count, names);
+    (void)type;
+    PyObject *argument;
+    sm_arena *arena;
+    uint8_t *data;
+    if (!parse(&argument, &arena, args, count, names, "size")) return NULL;
+    Py_ssize_t size = size_of(argument);
+    Secret *self = size < 0 ? NULL : secret_new_open(&data, arena, size);
     if (self == NULL) return NULL;
-    uint8_t *data = secret_open(self, true);
-    enum sm_status status = SM_OK;
-    if (data != NULL) {
-        status = sm_random(data, (size_t)self->length);
-        sm_secret_close(self->slot, true);
-        if (status == SM_OK) return (PyObject *)self;
-        raise_status(status);
-    }
+    enum sm_status status = sm_random(data, (size_t)size);
+    sm_secret_close(self->slot, true);
+    if (status == SM_OK) return (PyObject *)self;
+    raise_status(status);
     Py_DECREF(self);
     return NULL;
 }
 
 static Secret *from_view(sm_arena *arena, const Py_buffer *view) {
     if (view->len == 0) return (Secret *)raise_status(SM_BAD_SIZE);
-    Secret *self = secret_new(arena, view->len);
+    uint8_t *data;
+    Secret *self = secret_new_open(&data, arena, view->len);
     if (self == NULL) return NULL;
-    uint8_t *data = secret_open(self, true);
-    if (data == NULL) {
-        Py_DECREF(self);
-        return NULL;
-    }
     memcpy(data, view->buf, (size_t)view->len);
     sm_clear_registers(); /* memcpy leaves bytes there, and the dynamic linker's lazy binding spills them to the stack */
     sm_secret_close(self->slot, true);
@@ -165,14 +163,13 @@ PyObject *secret_subscript(PyObject *object, PyObject *key) {
     Py_ssize_t length = PySlice_AdjustIndices(self->length, &start, &stop, step);
     const uint8_t *from = secret_open(self, false);
     if (from == NULL) return NULL;
-    Secret *result = length > 0 ? secret_new(sm_secret_arena(self->slot), length) : (Secret *)raise_status(SM_BAD_SIZE);
-    uint8_t *to = result == NULL ? NULL : secret_open(result, true);
-    if (to != NULL) {
+    uint8_t *to;
+    Secret *result = length > 0 ? secret_new_open(&to, sm_secret_arena(self->slot), length)
+                                : (Secret *)raise_status(SM_BAD_SIZE);
+    if (result != NULL) {
         copy_slice(to, from, start, step, length);
         sm_clear_registers(); /* as in from_view */
         sm_secret_close(result->slot, true);
-    } else {
-        Py_CLEAR(result);
     }
     sm_secret_close(self->slot, false);
     return (PyObject *)result;

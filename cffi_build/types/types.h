@@ -47,6 +47,8 @@ enum sm_status secret_state(Secret *self);
 uint8_t *secret_open(Secret *self, bool writable);
 /* A new secret of length bytes, zero. */
 Secret *secret_new(sm_arena *arena, Py_ssize_t length);
+/* The same, open for writing at once: sm_secret_close(self->slot, true) ends it. */
+Secret *secret_new_open(uint8_t **data, sm_arena *arena, Py_ssize_t length);
 
 /* secret_type.c */
 PyTypeObject *secret_type_make(void);

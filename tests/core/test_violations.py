@@ -17,6 +17,9 @@ ENDS = {
     "canary": (signal.SIGABRT, "canary overwritten" + EDGE),
     "slack": (signal.SIGABRT, "slack overwritten" + EDGE),
     "slack_large": (signal.SIGABRT, "slack overwritten" + EDGE),
+    "free_slot": (signal.SIGABRT, "free slot overwritten: a write went where no secret was"),
+    "free_canary": (signal.SIGABRT, "free slot overwritten: a write went where no secret was"),
+    "free_large": (signal.SIGABRT, "free slot overwritten: a write went where no secret was"),
     "double_return": (signal.SIGABRT, "a secret was returned twice"),
     "return_viewed": (signal.SIGABRT, "a secret was returned while a view of it is open"),
     "foreign": (signal.SIGABRT, "a pointer that is no secret was passed in"),
@@ -28,6 +31,7 @@ ENDS = {
     "underrun": (signal.SIGSEGV, None),
     "frozen": (signal.SIGSEGV, None),
     "closed": (signal.SIGSEGV, None),
+    "shut": (signal.SIGSEGV, None),
     "stale_view": (signal.SIGSEGV, None),
 }
 
@@ -55,11 +59,12 @@ def test_use_after_purge(compile_program):
     assert end_of(compile_program, "after_purge") == (3, "")
 
 
-def test_no_violation(compile_program):
+@pytest.mark.parametrize("name", ["control", "empty_page"])
+def test_no_violation(compile_program, name):
     """Positive control: the same steps, as they are allowed, end with 0 and nothing said."""
-    assert end_of(compile_program, "control") == (0, "")
+    assert end_of(compile_program, name) == (0, "")
 
 
 def test_every_program_is_run():
     """No program lies there that nobody runs."""
-    assert {path.stem for path in PROGRAMS.glob("*.c")} == {*ENDS, "after_purge", "control"}
+    assert {path.stem for path in PROGRAMS.glob("*.c")} == {*ENDS, "after_purge", "control", "empty_page"}

@@ -26,14 +26,16 @@ from securemem import Arena, SecureBytes, SecureMemError
 
 ADVICE = ("exclude_from_dumps", "exclude_from_fork", "exclude_from_merging", "exclude_from_huge_pages")
 ERRORS = {
-    "lock": (errno.ENOMEM, errno.EPERM, errno.EAGAIN),
+    "lock_on_fault": (errno.ENOMEM, errno.EPERM, errno.EAGAIN),
+    "populate": (errno.EAGAIN, errno.EIO),
+    "touch": (errno.ENOMEM, errno.EFAULT),
     "protect": (errno.ENOMEM, errno.EACCES),
     "map_secret": (errno.ENOMEM, errno.EAGAIN),
     "secret_file": (errno.ENOSYS, errno.EMFILE),
     **dict.fromkeys(ADVICE, (errno.ENOMEM, errno.EINVAL)),
 }
 # How many calls fail, and whether they take effect all the same: as a failed mlock does in part, and close always.
-HOW = {"lock": [(1, False), (FOREVER, False), (1, True)], "close": [(1, True), (FOREVER, True)]}
+HOW = {"lock_on_fault": [(1, False), (FOREVER, False), (1, True)], "close": [(1, True), (FOREVER, True)]}
 SIZES = {"small": 32, "growing": 32, "large": 20_000}
 # Secrets that fill the first runs, of one and two pages, so that the next one asks for a run of four.
 FILLING = 3 * (4096 // 40)

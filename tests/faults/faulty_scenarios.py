@@ -25,9 +25,18 @@ def plan_fires():
     end_plan()
     secret = SecureBytes.random(32)
     calls = {verb: lib.faulty_calls(i) for i, verb in enumerate(VERBS)}
-    expected = {"reserve": 1, "lock": 1, "exclude_from_dumps": 1, "exclude_from_fork": 1, "random": 1, "unmap": 0}
+    expected = {
+        "reserve": 1,
+        "lock_on_fault": 1,
+        "populate": 1,
+        "lock": 0,
+        "exclude_from_dumps": 1,
+        "exclude_from_fork": 1,
+        "random": 1,
+        "unmap": 0,
+    }
     assert {verb: calls[verb] for verb in expected} == expected, calls
-    assert calls["protect"] == 4, calls  # open for formatting, close; open for writing, close
+    assert calls["protect"] == 2, calls  # open the page for its first secret, close it behind that
     plan("reserve")
     try:
         SecureBytes.zeros(100_000)
@@ -78,7 +87,7 @@ def stuck_page_unmapped():
         pass
     assert statistics().stuck_pages == 1
     end_plan()
-    plan("protect", first=2)  # the wiping opens it, its closing fails
+    plan("protect", first=2)  # the wiping opens it, and what would be called next fails
     del secret
     arena.close()
     assert statistics().stuck_pages == 0
@@ -240,7 +249,7 @@ def warned():
     from securemem import Arena, LockWarning, SecureBytes, statistics
 
     arena = Arena(lock="warn")
-    plan("lock")
+    plan("lock_on_fault")
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         secret = SecureBytes.random(32, arena=arena)
@@ -251,6 +260,23 @@ def warned():
     assert secret.protection.dump_excluded
     assert secret.protection.guarded
     assert statistics().locked_bytes == 0
+
+
+def without_mlock2():
+    """Before Linux 4.4, or where a filter forbids mlock2, mlock locks and populates; nothing is warned of."""
+    from securemem import Arena, SecureBytes
+
+    for error in (errno.ENOSYS, errno.EINVAL):
+        plan("lock_on_fault", error=error)
+        secret = SecureBytes.random(32, arena=Arena())
+        assert lib.faulty_calls(VERBS.index("lock")) == 1
+        assert lib.faulty_calls(VERBS.index("populate")) == 1
+        assert end_plan() > 0
+        assert secret.protection.locked
+    plan("lock", error=errno.EAGAIN)
+    kept = SecureBytes.random(32, arena=Arena())  # mlock2 works: mlock is not asked
+    assert end_plan() == 0
+    assert kept.protection.locked
 
 
 def hardening_refused():

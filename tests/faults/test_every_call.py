@@ -28,7 +28,8 @@ REACHED = {
         "reserve",
         "unmap",
         "protect",
-        "lock",
+        "lock_on_fault",
+        "populate",
         *ADVICE,
         "random",
         "reserve_at",
@@ -38,7 +39,7 @@ REACHED = {
         "calloc",
         "secret_file",
         "map_secret",
-        "populate",
+        "touch",
         "close",
         "reserve",
         "unmap",
@@ -75,7 +76,7 @@ class Answer(NamedTuple):
             return True
         if self.verb == "protect" and (int(self.failed_closes) > 0 or self.operation in WIPING):
             return True  # closing and wiping are counted and repeated; the child has seen them done
-        if self.verb == "lock" and warn:
+        if self.verb in {"lock_on_fault", "populate"} and warn:
             return self.operation in MAKING and (self.answer == "done+" or growing)
         return (
             growing and self.verb != "random" and self.operation in MAKING
@@ -101,7 +102,7 @@ def test_every_call(faulty_core, at_rest, lock, backend, kind):
     if kind == "growing":  # forks and statistics are not repeated there
         expected -= {"reserve_at", "may_lock_beyond_limit"}
     if kind == "small":  # the arena's page is there already; the forked child's default arena is of the other kind
-        expected -= {"secret_file", "map_secret", "populate", "close"}
+        expected -= {"secret_file", "map_secret", "touch", "close"}
     assert expected <= set(fired), fired
     assert {one.how for one in answers} == {"once", "forever"}
     assert any(one.answer.endswith("Error") for one in answers)
@@ -123,6 +124,7 @@ def test_every_call(faulty_core, at_rest, lock, backend, kind):
         "want_of_bookkeeping",
         "left_mapped_in_fork",
         "warned",
+        "without_mlock2",
         "hardening_refused",
     ],
 )

@@ -166,11 +166,13 @@ static void take(struct secret *secret) {
     size_t index = byte() % ARENAS;
     struct arena *arena = &arenas[index];
     size_t length = some_length();
+    bool open = byte() & 1;
     if (secret->state != ABSENT || arena->arena == NULL) return;
     size_t fitting = 0;
     bool bounded = arena->policy.max_bytes != 0;
     if (bounded) CHECK(sm_arena_fits(arena->arena, &fitting, length, (size_t)1 << 30) == SM_OK);
-    enum sm_status status = sm_secret_take(&secret->slot, arena->arena, length);
+    enum sm_status status = open ? sm_secret_take_open(&secret->slot, &secret->data, arena->arena, length)
+                                 : sm_secret_take(&secret->slot, arena->arena, length);
     fuzz_operations += bounded ? 2 : 1;
     if (arena->closed) {
         CHECK(status == SM_CLOSED);
@@ -184,8 +186,11 @@ static void take(struct secret *secret) {
     secret->state = LIVE;
     secret->arena = index;
     secret->length = length;
-    secret->views[0] = secret->views[1] = 0;
+    secret->views[0] = 0;
+    secret->views[1] = open;
+    if (open) arena->windows++;
     memset(secret->copy, 0, length);
+    if (open) CHECK(memcmp(secret->data, secret->copy, length) == 0);
     arena->live++;
     arena->live_bytes += length;
 }

@@ -86,11 +86,11 @@ def test_strace_sees_what_is_called(calls):
 
 
 def test_strace_sees_the_first_secret_of_an_arena(calls):
-    """The control: an arena's first page is reserved, advised, opened, locked and closed again."""
+    """The control: an arena's first page is reserved, advised, opened, locked, populated and closed again."""
     found = calls("kept = SecureBytes.zeros(32, arena=fresh)", warm_up="fresh = Arena()")
     assert found["mmap"] == 1
-    assert found["mlock"] == 1
-    assert found["madvise"] == 4
+    assert found["mlock2"] == 1
+    assert found["madvise"] == 4 + 1
     assert found["mprotect"] == 2
 
 
@@ -101,8 +101,8 @@ def test_create_alone_makes_no_system_call(calls):
 
 
 @pytest.mark.parametrize("work", ["life", "copied"])
-def test_a_whole_life_costs_four_mprotects(calls, work):
-    """Create, one write and release on a closed page: open and close for the write, the same for the wipe."""
+def test_a_whole_life_beside_another_costs_four_mprotects(calls, work):
+    """Create, one write and release on a page with another: open and close for the write, the same for the wipe."""
     found = calls(f"{work}()", warm_up=f"{work}(); {work}()")
     assert found == {"mprotect": 4}
 
@@ -113,6 +113,34 @@ def test_the_cost_is_the_same_for_each_of_many(calls):
     assert found == {"mprotect": 400}
 
 
+@pytest.mark.parametrize(
+    ("work", "mprotects"),
+    [
+        ("SecureBytes.copy_of(source[:16], arena=arena)", 2),
+        ("SecureBytes.take(bytearray(16), arena=arena)", 2),
+        ("neighbour[:16]", 2 + 2),  # the secret that is sliced is opened and closed too
+    ],
+)
+def test_a_whole_life_alone_costs_two_mprotects(calls, work, mprotects):
+    """On a page without a secret the write opens nothing and the wipe shuts nothing: one closing, one opening."""
+    assert calls(work, warm_up=f"{work}; {work}") == {"mprotect": mprotects}
+
+
+def test_a_random_life_alone_costs_one_call_more(calls):
+    """The random bytes come from getrandom, once, in the window that the making opened."""
+    work = "SecureBytes.random(16, arena=arena)"
+    assert calls(work, warm_up=f"{work}; {work}") == {"getrandom": 1, "mprotect": 2}
+
+
+def test_short_lives_beside_many_get_a_page_to_themselves(calls):
+    """A hundred lives beside a thousand secrets that stay: two mprotects each, since they share a page with none."""
+    found = calls(
+        "for _ in range(100): copied()",
+        warm_up="kept = [SecureBytes.copy_of(source, arena=arena) for _ in range(1000)]\ncopied(); copied()",
+    )
+    assert found == {"mprotect": 200}
+
+
 def test_one_open_window_serves_all_of_a_page(calls):
     """While a neighbour's window is open for writing, a life on that page asks the kernel for nothing."""
     found = calls("life()", warm_up="window = neighbour.reveal(True)\nview = window.__enter__()\nlife(); life()")
@@ -120,9 +148,9 @@ def test_one_open_window_serves_all_of_a_page(calls):
 
 
 def test_a_large_secret_comes_from_the_cache(calls):
-    """64 KiB again: no mmap; in an open arena no call at all, in a closed one the same four mprotects."""
+    """64 KiB again: no mmap; in a read-write arena no call at all, in a no-access one two mprotects."""
     assert not calls("large_open()", warm_up="large_open(); large_open()")
-    assert calls("large_closed()", warm_up="large_closed(); large_closed()") == {"mprotect": 4}
+    assert calls("large_closed()", warm_up="large_closed(); large_closed()") == {"mprotect": 2}
     assert calls("large_open()")["mmap"] == 1  # the control: the first of its size is mapped
 
 
@@ -166,6 +194,31 @@ try:
 except BackendUnavailableError as error:
     print(error.errno, error)
 """
+
+
+POPULATED = """
+from securemem import SecureBytes
+secret = SecureBytes.random(70_000)
+print(secret.protection.locked)
+"""
+
+
+def test_before_linux_5_14_pages_are_touched(tmp_path):
+    """Where the kernel does not know MADV_POPULATE_WRITE it writes to each page, and they are as resident."""
+
+    def run(*options):
+        log = tmp_path / "strace.log"
+        command = ["strace", "-qq", "-f", "-o", str(log), *options, sys.executable, "-c", POPULATED]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
+        assert done.stdout == "True\n"
+        return log.read_text(encoding="utf-8", errors="replace").splitlines()
+
+    advice = [line for line in run("-e", "trace=madvise") if "madvise(" in line]
+    (number,) = (n for n, line in enumerate(advice, 1) if re.search(r"POPULATE_WRITE|, 0x17\b", line))
+    inject = f"inject=madvise:error=EINVAL:when={number}"
+    calls = run("-e", "trace=madvise,getrandom", "-e", inject)
+    assert sum("EINVAL" in line and "INJECTED" in line for line in calls) == 1
+    assert sum(bool(re.search(r"getrandom\(.*, 1, 0\)\s+= 1", line)) for line in calls) == 18  # pages of 70,000 bytes
 
 
 @pytest.mark.parametrize("error", ["EPERM", "ENOSYS"])
