@@ -63,6 +63,7 @@ class Prey:
         self.pid = self.process.pid
         for descriptor in theirs:
             os.close(descriptor)
+        self._heard = b""
         self.key: tuple[Needle, ...] = ()
         self.control: tuple[Needle, ...] = ()
 
@@ -75,15 +76,23 @@ class Prey:
         return data
 
     def _hear(self, size: int) -> bytes:
-        heard = b""
-        while len(heard) < size:
-            heard += self._read(self._tell)
+        while len(self._heard) < size:
+            self._heard += self._read(self._tell)
+        heard, self._heard = self._heard[:size], self._heard[size:]
         return heard
 
     def learn(self, size: int = 32) -> None:
         """Hear the key and then the control."""
         heard = self._hear(2 * size)
         self.key, self.control = every_form_of(heard[:size]), every_form_of(heard[size:])
+
+    def learn_sized(self) -> int:
+        """Hear a size, a key and a control of that size, and wait until the prey stands still; 0: there are no more."""
+        size = int.from_bytes(self._hear(4))
+        if size:
+            self.learn(size)
+            self.wait()
+        return size
 
     def wait(self) -> str:
         """Wait until the prey stands still; what it says."""

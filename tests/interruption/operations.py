@@ -1,0 +1,15 @@
+"""The table of all operations that are interrupted, and of the driver's controls."""
+
+from __future__ import annotations
+
+from tests.interruption import defects, secure_bytes_operations
+
+# What is known to fail, and what mends it.
+_RELEASE = "Reveal.__exit__ calls memoryview.release(), which the recursion limit refuses"
+OWED = {
+    "SecureBytes.protection": "the memory map is read through a file object that a frame keeps",
+    "SecureBytes.reveal": _RELEASE,
+    "SecureBytes.reveal writable": _RELEASE,
+}
+OPERATIONS = [*secure_bytes_operations.OPERATIONS]
+EVERY = {one.name: one for one in [*OPERATIONS, *defects.OPERATIONS]}
