@@ -38,6 +38,7 @@ LAYERS = {
     "keystore": 6,
     "adapters": 7,
     "cli": 8,
+    "testing": 8,
     "__main__": 9,
 }
 # Inside these layers an order holds too.
@@ -45,6 +46,7 @@ ORDER_IN_LAYER = {
     0: ["version", "exceptions", "_frozen", "_memory_map", "scanning", "storage"],
     1: ["_core", "_types", "protection", "_binding"],
     3: ["locking", "process"],
+    8: ["testing", "cli"],
 }
 
 

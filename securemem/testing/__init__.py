@@ -1,0 +1,1 @@
+"""What proves: the kernel held to its specification. For tests, the command and users; nothing else imports it."""
