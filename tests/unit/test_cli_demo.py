@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from securemem.cli import _demo as demo
+from securemem.cli import _demo_attack as attacker
 from securemem.cli import main
+from securemem.cli._demo_attack import MOMENTS, Attack, Found
 from securemem.exceptions import ScanRefusedError
-from securemem.scanning.scanner import Copies, Place
+from securemem.scanning.scanner import Copies
 
 
 @pytest.fixture
@@ -23,27 +27,77 @@ def file(tmp_path):
     return path
 
 
-def _cells(output, moment):
-    row = next(line for line in output.splitlines() if line.strip().startswith(moment))
-    return re.findall(r"(\d+) / (\d+)", row)
+ROWS = {
+    "key in bytes": "key",
+    "password typed": "typed",
+    "token from the environment": "token",
+    "password in a JSON file": "entry",
+    "token in a request's header": "header",
+}
 
 
-def test_demo_finds_the_plain_key_and_none_of_ours(file, capsys):
-    """The bytes column finds copies, ours one in locked memory and none elsewhere, and after release none at all."""
+def _cells(output, label):
+    """(in use, released) of everyday Python, and the same two cells of securemem."""
+    row = next(line for line in output.splitlines() if line.strip().startswith(label))
+    *plain, used, released = re.findall(r"\d+(?: \+ \d+ locked)?(?= |$)", row)
+    return tuple(map(int, plain)), (used, released)
+
+
+@pytest.mark.parametrize("label", ROWS)
+def test_demo_finds_everyday_copies_and_none_of_ours(page, label):
+    """Everyday Python has each secret in ordinary memory; ours is there once, locked, and after release not at all."""
+    (used, _), ours = _cells(page, label)
+    assert used >= 1
+    assert ours == ("0 + 1 locked", "0")
+
+
+def test_demo_tells_what_it_did(page):
+    """The work, what the kernel says of the pages, the verdict, and what to do next; on one screen."""
+    assert "200,000 bytes encrypted with AES-256-GCM, decrypted, compared: equal" in page
+    assert "locked, not in cores, not in children, between guard pages, no access at rest" in page
+    released = sum(_cells(page, label)[0][1] for label in ROWS)
+    verdict = f"Verdict: no copy outside locked memory with securemem; without, {released} after release.\n"
+    assert verdict in page
+    assert released >= 1
+    assert [word for word in ("doctor", "run APP", "pydoc") if word not in page.partition("Next:")[2]] == []
+    lines = page.splitlines()
+    assert len(lines) <= 23
+    assert max(map(len, lines[1:])) <= 80
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """What the demo prints of a file of several chunks."""
+    path = tmp_path_factory.mktemp("demo") / "file"
+    path.write_bytes(os.urandom(200_000))
+    done = subprocess.run(
+        [sys.executable, "-m", "securemem", "demo", str(path)], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_without_a_terminal_to_be_had_the_rest_is_shown(file, capsys, monkeypatch):
+    """Where /dev/pts is missing nothing can be typed: that row is left out."""
+
+    def refuse():
+        raise FileNotFoundError(2, "No such file or directory")
+
+    monkeypatch.setattr(os, "openpty", refuse)
     assert main(["demo", str(file)]) == 0
     output = capsys.readouterr().out
-    assert "200,000 bytes encrypted with AES-256-GCM, decrypted, compared: equal" in output
-    (plain, ours) = _cells(output, demo.MOMENTS[0])
-    assert int(plain[0]) >= 1
-    assert ours == ("0", "1")
-    (plain, ours) = _cells(output, demo.MOMENTS[1])
-    assert int(plain[0]) >= 1
-    assert ours == ("0", "1")
-    assert _cells(output, demo.MOMENTS[2])[1] == ("0", "0")
-    for line in ("locked +True", "dump excluded +True", "fork policy +excluded", "guarded +True", "closed +True"):
-        assert re.search(line, output)
-    assert "seen from outside: anonymous memory, locked, without access" in output
-    assert "Verdict: no copy of the SecureBytes key outside locked memory" in output
+    assert "typed" not in output
+    assert _cells(output, "token from the environment")[1] == ("0 + 1 locked", "0")
+
+
+@pytest.mark.skipif(shutil.which("script") is None, reason="needs script, of util-linux")
+def test_colour_on_a_terminal_only(file, page):
+    """The verdict is coloured on a terminal; in a pipe it is not. test_doctor has NO_COLOR and TERM=dumb."""
+    environment = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"}
+    command = ["script", "-qec", shlex.join([sys.executable, "-m", "securemem", "demo", str(file)]), "/dev/null"]
+    shown = subprocess.run(command, check=True, capture_output=True, env=environment).stdout
+    assert b"\033[32;1mVerdict: no copy" in shown
+    assert "\033" not in page
 
 
 @pytest.mark.parametrize("size", [1, 65_535, 65_536, 65_537, 20_000_000])
@@ -148,9 +202,9 @@ sys.exit(main(["demo", {str(file)!r}]))
 """
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("not allowed") == 6
+    assert done.stdout.count("not allowed") == 4 * len(ROWS)
     assert "200,000 bytes encrypted" in done.stdout
-    assert "locked             True" in done.stdout
+    assert "locked, not in cores" in done.stdout
     assert "Verdict: no verdict on copies: the kernel forbids" in done.stdout
 
 
@@ -160,34 +214,59 @@ def test_refused_scans_are_told_without_root_too(file, capsys, monkeypatch):
     def refuse(*_):
         raise ScanRefusedError(1, "the kernel forbids it")
 
-    monkeypatch.setattr(demo, "scan_process", refuse)
+    monkeypatch.setattr(attacker, "scan_process", refuse)
     assert main(["demo", str(file)]) == 0
-    assert capsys.readouterr().out.count("not allowed") == 6
+    assert capsys.readouterr().out.count("not allowed") == 4 * len(ROWS)
 
 
-def _found(locked, unlocked):
-    places = (
-        Place("[heap]", locked=True, accessible=True, form="raw", count=locked),
-        Place("[heap]", locked=False, accessible=True, form="raw", count=unlocked),
-    )
-    return Copies(places, 1, 0)
+# Copies of every secret, outside locked memory and in it: everyday Python in use and after release; securemem with open
+# windows, in use, and after release.
+GOOD = [(1, 0), (1, 0), (0, 1), (0, 1), (0, 0)]
+
+
+def _attacks(counts):
+    """What the attacks would have found with these counts, for every secret."""
+    found = [dict.fromkeys(ROWS.values(), Found(*count)) for count in counts]
+    plain = dict(zip(MOMENTS["plain"], found, strict=False))
+    ours = dict(zip(MOMENTS["protected"], found[len(plain) :], strict=True))
+    return Attack(plain, "", {}), Attack(ours, "", {})
 
 
 @pytest.mark.parametrize(
-    ("scans", "verdict"),
+    ("at", "copies", "expected"),
     [
-        ([(0, 1), (0, 1), (0, 1), (1, 0), (1, 2), (0, 0)], "FAILED: 2 copies"),
-        ([(0, 0), (0, 1), (0, 1), (1, 0), (1, 0), (0, 0)], "the scan proves nothing"),
-        ([(0, 1), (0, 1), (0, 1), (0, 0), (0, 0), (0, 0)], "the scan proves nothing"),
+        (1, (0, 0), (0, "without, 0 after release")),
+        (3, (0, 0), (0, "no copy outside locked memory")),
+        (3, (2, 1), (1, "FAILED: securemem left 10 copies")),
+        (2, (1, 1), (1, "FAILED: securemem left 5 copies")),
+        (4, (0, 1), (1, "FAILED: securemem left 5 copies")),
+        (4, (1, 0), (1, "FAILED: securemem left 5 copies")),
+        (0, (0, 0), (1, "the scan proves nothing")),
+        (2, (0, 0), (1, "the scan proves nothing")),
     ],
-    ids=["a copy left", "control not found", "key not found"],
+    ids=[
+        "everyday Python left none",
+        "pages without access not readable",
+        "copies left",
+        "copies beside an open window",
+        "locked after release",
+        "copies after release",
+        "control not found",
+        "open secret not found",
+    ],
 )
-def test_exit_status_1_when_copies_are_found_or_the_scan_is_blind(file, capsys, monkeypatch, scans, verdict):
+def test_the_verdict(at, copies, expected):
     """A copy in our column fails the demo, and so does a scan that does not see what must be there."""
-    results = iter(scans)
-    monkeypatch.setattr(demo, "scan_process", lambda *_: _found(*next(results)))
+    status, verdict = demo._verdict(*_attacks([*GOOD[:at], copies, *GOOD[at + 1 :]]))
+    assert status == expected[0]
+    assert expected[1] in verdict
+
+
+def test_a_scan_that_finds_nothing_at_all_fails_the_demo(file, capsys, monkeypatch):
+    """The whole command, with a blind scanner: status 1, and the page says that the scan proves nothing."""
+    monkeypatch.setattr(attacker, "scan_process", lambda *_: Copies((), 1, 0))
     assert main(["demo", str(file)]) == 1
-    assert verdict in capsys.readouterr().out
+    assert "Verdict: the scan proves nothing" in capsys.readouterr().out
 
 
 def test_a_worker_that_dies_is_told(file, capsys, monkeypatch):
@@ -197,7 +276,7 @@ def test_a_worker_that_dies_is_told(file, capsys, monkeypatch):
         os.kill(pid, 9)
         raise ProcessLookupError(3, "the process ended")
 
-    monkeypatch.setattr(demo, "scan_process", kill)
+    monkeypatch.setattr(attacker, "scan_process", kill)
     assert main(["demo", str(file)]) == 2
     assert "the worker was ended from outside" in capsys.readouterr().err
 
