@@ -1,5 +1,5 @@
 # The second module of the compiled object, with the types; `_binding.load` loads it.
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, ClassVar, Concatenate, Never, NoReturn, ParamSpec, Self, SupportsIndex, TypeVar, final
 
@@ -67,8 +67,66 @@ class Scope:
     def read(self, buffer: Buffer, what: str, /) -> memoryview: ...
     def write(self, buffer: Buffer, what: str, /) -> memoryview: ...
     def part(self, view: memoryview, start: int, stop: int, /) -> memoryview: ...
+    def scratch(self, size: int, /) -> memoryview: ...
     def receive(self, view: memoryview, function: Callable[..., bytes], /, *arguments: Any) -> None: ...
 
+@final
+class Prepared:
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None: ...
+
+@final
+class Cipher:
+    def __init__(
+        self,
+        name: str,
+        aead: Callable[[Any], object],
+        blocks: Callable[[Any], object] | None,
+        refusal: type[BaseException],
+        key_size: int,
+        nonce_size: int,
+        tag: int,
+        commitment: int,
+    ) -> None: ...
+    def prepare(self, key: SecureBytes, /) -> Prepared: ...
+    def seal(
+        self,
+        key: SecureBytes | Prepared,
+        head: bytes,
+        nonce: bytes | Iterator[object] | None,
+        data: Buffer,
+        aad: Buffer,
+        /,
+    ) -> bytes: ...
+    def seal_into(
+        self,
+        key: SecureBytes | Prepared,
+        head: bytes,
+        nonce: bytes | Iterator[object] | None,
+        data: Buffer,
+        aad: Buffer,
+        out: Buffer,
+        /,
+    ) -> None: ...
+    def open(
+        self,
+        key: SecureBytes | Prepared,
+        skip: int,
+        nonce: bytes | None,
+        data: Buffer,
+        aad: Buffer,
+        arena: Arena | None,
+        /,
+    ) -> SecureBytes: ...
+    def open_into(
+        self, key: SecureBytes | Prepared, skip: int, nonce: bytes | None, data: Buffer, aad: Buffer, out: Buffer, /
+    ) -> None: ...
+
+def bytes_of(buffer: Buffer, what: str, /) -> bytes: ...
+def scrub(depth: int, /) -> int: ...
+def wipe(buffer: Buffer, /) -> None: ...
+def unwrap_steps(decryptor: object, work: memoryview, /) -> None: ...
 def operate(
     depth: int,
     work: Callable[Concatenate[Scope, _Arguments], _Result],

@@ -3,14 +3,24 @@
  * Exceptions, warnings and the reading of protections are Python's business:
  * install() takes three callables for them, and the class of one warning.
  */
+#include "cipher.h"
+#include "clearing.h"
 #include "ending.h"
 #include "scope.h"
+#include "sources.h"
 #include "types.h"
 
 static PyMethodDef functions[] = {
     {"install", install_hooks, METH_VARARGS, "install(raise_status, warn_unlocked, read_protection, text_warning)"},
     {"operate", (PyCFunction)(void (*)(void))scope_operate, METH_FASTCALL,
      "operate(depth, work, /, *arguments)\n--\n\nReturns work(scope, *arguments), and ends the operation whatever that raised."},
+    {"bytes_of", (PyCFunction)(void (*)(void))source_bytes, METH_FASTCALL,
+     "bytes_of(buffer, what, /)\n--\n\nA copy of a buffer that holds no secret; no view of it is left."},
+    {"scrub", clearing_scrub, METH_O,
+     "scrub(depth, /)\n--\n\nClears vector registers and up to depth bytes of this thread's dead stack; the bytes cleared."},
+    {"wipe", clearing_wipe, METH_O, "wipe(buffer, /)\n--\n\nZeroes a writable, contiguous buffer."},
+    {"unwrap_steps", (PyCFunction)(void (*)(void))clearing_unwrap_steps, METH_FASTCALL,
+     "unwrap_steps(decryptor, work, /)\n--\n\nThe steps of AES key unwrap, on scratch as core/blocks.h has it."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -21,7 +31,10 @@ static int make_types(void) {
     Reveal_Type = reveal_type_make();
     ArenaHandle_Type = arena_type_make();
     Scope_Type = scope_type_make();
-    if (secret == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL || Scope_Type == NULL) return -1;
+    Cipher_Type = cipher_type_make();
+    Prepared_Type = prepared_type_make();
+    if (secret == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL) return -1;
+    if (Scope_Type == NULL || Cipher_Type == NULL || Prepared_Type == NULL) return -1;
     if (ending_start() != 0) return -1;
     if (Py_AtExit(sm_stop) != 0) {
         PyErr_SetString(PyExc_ImportError, "securemem cannot start: Py_AtExit has no room for its wiping at exit");
@@ -46,6 +59,8 @@ static int execute(PyObject *module) {
     if (make_types() != 0) return -1;
     if (PyModule_AddObjectRef(module, "SecureBytes", (PyObject *)Secret_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Reveal", (PyObject *)Reveal_Type) != 0) return -1;
+    if (PyModule_AddObjectRef(module, "Cipher", (PyObject *)Cipher_Type) != 0) return -1;
+    if (PyModule_AddObjectRef(module, "Prepared", (PyObject *)Prepared_Type) != 0) return -1;
     return PyModule_AddObjectRef(module, "ArenaHandle", (PyObject *)ArenaHandle_Type);
 }
 

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ending.h"
+#include "scratch.h"
 #include "sources.h"
 #include "wipe.h"
 
@@ -111,16 +112,27 @@ static PyObject *read_view(Scope *self, PyObject *const *args, Py_ssize_t count)
     return as_bytes(self, view, false);
 }
 
+static PyObject *write_secret(Scope *self, Secret *secret) {
+    PyObject *reveal = secret == NULL ? NULL : reveal_new(secret, true);
+    PyObject *view = reveal == NULL ? NULL : PyMemoryView_FromObject(reveal);
+    Py_XDECREF(reveal);
+    return hold(self, view, true);
+}
+
+static PyObject *scratch(Scope *self, PyObject *size) {
+    Py_ssize_t length = PyNumber_AsSsize_t(size, PyExc_OverflowError);
+    if (PyErr_Occurred() || !has_room(self)) return NULL;
+    Secret *secret = scratch_new(length);
+    PyObject *view = write_secret(self, secret);
+    Py_XDECREF((PyObject *)secret); /* the view holds it */
+    return view;
+}
+
 static PyObject *write_view(Scope *self, PyObject *const *args, Py_ssize_t count) {
     const char *what = label(args, count);
     Py_buffer buffer;
     if (what == NULL || !has_room(self)) return NULL;
-    if (Py_TYPE(args[0]) == Secret_Type) {
-        PyObject *reveal = reveal_new((Secret *)args[0], true);
-        PyObject *view = reveal == NULL ? NULL : PyMemoryView_FromObject(reveal);
-        Py_XDECREF(reveal);
-        return hold(self, view, true);
-    }
+    if (Py_TYPE(args[0]) == Secret_Type) return write_secret(self, (Secret *)args[0]);
     if (!target_get(args[0], &buffer, what)) return NULL;
     PyObject *view = PyMemoryView_FromObject(args[0]);
     PyBuffer_Release(&buffer);
@@ -209,6 +221,8 @@ static PyMethodDef methods[] = {
      "write($self, buffer, what, /)\n--\n\nThe same, writable; what it views is wiped if the operation fails."},
     {"part", (PyCFunction)(void (*)(void))part, METH_FASTCALL,
      "part($self, view, start, stop, /)\n--\n\nA slice of a view, released at the end: one made by [] outlives its parent."},
+    {"scratch", (PyCFunction)scratch, METH_O,
+     "scratch($self, size, /)\n--\n\nA writable view of so many zeros in locked memory, wiped at the end."},
     {"receive", (PyCFunction)(void (*)(void))receive, METH_FASTCALL,
      "receive($self, view, function, /, *arguments)\n--\n\nCalls a function that gives fresh bytes, moves as many as the "
      "view takes into it,\nand zeroes the bytes where they lie."},

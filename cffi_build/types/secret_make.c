@@ -8,7 +8,7 @@
 #include "types.h"
 #include "wipe.h"
 
-static sm_arena *arena_of(PyObject *argument) {
+sm_arena *secret_arena_of(PyObject *argument) {
     sm_arena *arena = NULL;
     if (argument == NULL || argument == Py_None) {
         enum sm_status status = sm_arena_default(&arena);
@@ -45,7 +45,7 @@ static bool parse(PyObject **argument, sm_arena **arena, PyObject *const *args, 
         PyErr_Format(PyExc_TypeError, "one argument (%s) is taken, and arena by keyword", what);
         return false;
     }
-    *arena = arena_of(chosen);
+    *arena = secret_arena_of(chosen);
     return *arena != NULL;
 }
 

@@ -49,10 +49,26 @@ bool target_get(PyObject *object, Py_buffer *view, const char *what) {
     return false;
 }
 
+PyObject *source_bytes(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    (void)module;
+    const char *what = count == 2 ? PyUnicode_AsUTF8AndSize(args[1], NULL) : NULL;
+    Py_buffer buffer;
+    if (count != 2) PyErr_SetString(PyExc_TypeError, "two arguments are taken, a buffer and its name");
+    if (what == NULL) return NULL;
+    if (PyBytes_CheckExact(args[0])) return Py_NewRef(args[0]);
+    if (!source_get(args[0], &buffer, what)) return NULL;
+    PyObject *copy = PyBytes_FromStringAndSize(buffer.buf, buffer.len);
+    PyBuffer_Release(&buffer);
+    return copy;
+}
+
 Secret *secret_argument(PyObject *object, const char *what) {
     if (Py_TYPE(object) == Secret_Type) return (Secret *)object;
+    PyObject *name = PyType_GetName(Py_TYPE(object));
+    if (name == NULL) return NULL;
     PyErr_Format(PyExc_TypeError,
-                 "%s must be a SecureBytes, not %s: SecureBytes.take() moves a bytearray into locked memory and wipes it",
-                 what, PyUnicode_Check(object) ? "str" : "what was given");
+                 "%s must be a SecureBytes, not %U: SecureBytes.take() moves a bytearray into locked memory and wipes it%s",
+                 what, name, PyUnicode_Check(object) ? "; encode text into one first" : "");
+    Py_DECREF(name);
     return NULL;
 }

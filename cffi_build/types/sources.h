@@ -17,6 +17,8 @@ PyObject *raise_named(const char *name, const char *format, ...);
 bool source_get(PyObject *object, Py_buffer *view, const char *what);
 /* The same of one that is to be written to. */
 bool target_get(PyObject *object, Py_buffer *view, const char *what);
+/* bytes_of(buffer, what): a copy of a buffer that holds no secret, and no view of it left. */
+PyObject *source_bytes(PyObject *module, PyObject *const *args, Py_ssize_t count);
 /* A secret whose length is one that the caller checks; NULL: raised. */
 Secret *secret_argument(PyObject *object, const char *what);
 

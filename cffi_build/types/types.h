@@ -78,6 +78,8 @@ PyObject *secret_take(PyObject *type, PyObject *const *args, Py_ssize_t count, P
 PyObject *secret_copy_of(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
 /* A contiguous view of a source of bytes, writable if it is to be wiped; false: raised. */
 bool secret_get_source(PyObject *source, Py_buffer *view, bool writable);
+/* The arena of an `arena` argument, for None the default one; NULL: raised. */
+sm_arena *secret_arena_of(PyObject *argument);
 PyObject *secret_subscript(PyObject *self, PyObject *key);
 
 /* reveal_type.c, arena_type.c */

@@ -1,4 +1,4 @@
-"""Operations that Python code does and C ends, whatever it raised."""
+"""Operations that end in C, whatever was raised: those that Python code does, and the messages of ciphers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from securemem._binding.load import types
 
 if TYPE_CHECKING:
-    from securemem._types import operate
+    from securemem._types import Cipher, Prepared, operate, unwrap_steps
 else:
-    operate = types.operate
+    Cipher, operate, unwrap_steps = types.Cipher, types.operate, types.unwrap_steps
+    Prepared = types.Prepared
 
-__all__ = ["operate"]
+__all__ = ["Cipher", "Prepared", "operate", "unwrap_steps"]

@@ -1,24 +1,23 @@
-"""The ciphers by their names, and one encryption or decryption with each, under a nonce that the caller answers for.
+"""The ciphers by their names. `aead` makes and counts the nonces; `hazmat` is the door for those who bring their own.
 
-`aead` makes the nonces and counts them; `hazmat` is the door for those who bring their own.
+One message is one call of a compiled `Cipher` (cffi_build/types/message.c), which builds cryptography's object, uses
+it, drops it, and clears what it left, whatever was raised.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV, ChaCha20Poly1305
 
-from securemem._binding.memory import wipe
-from securemem.crypto._workspace import DEPTH, check_secret, scrub
-from securemem.crypto._xaes import KCXAES256GCM, XAES256GCM
-from securemem.exceptions import DecryptionError, InvalidArgumentError, SizeError
+from securemem._binding.operations import Cipher
+from securemem._frozen import Frozen
+from securemem.crypto._workspace import check_secret
+from securemem.crypto._xaes import COMMITMENT, blocks
+from securemem.exceptions import DecryptionError, InvalidArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Buffer
 
     from securemem.secure_bytes import SecureBytes
@@ -29,7 +28,6 @@ __all__ = [
     "TOO_LONG",
     "Algorithm",
     "AlgorithmName",
-    "Cipher",
     "algorithm_named",
     "check_key",
     "open_into",
@@ -47,24 +45,7 @@ TOO_LONG = "data and associated data may have up to 2**31 - 1 bytes each: encryp
 NOT_DECRYPTED = "the ciphertext could not be decrypted with this key and associated data"
 
 
-class Cipher(Protocol):
-    """What cryptography's AEAD objects have in common; they copy the key and are dropped after one operation."""
-
-    def encrypt(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, /) -> bytes:
-        """The ciphertext, and what follows it."""
-        ...
-
-    def encrypt_into(self, nonce: bytes, data: memoryview, aad: bytes | memoryview, out: memoryview, /) -> object:
-        """The same, into a buffer of exactly that size."""
-        ...
-
-    def decrypt_into(self, nonce: bytes, sealed: memoryview, aad: bytes | memoryview, out: memoryview, /) -> object:
-        """The plaintext, into a buffer of exactly its size; InvalidTag if it is not authentic."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Algorithm:
+class Algorithm(Frozen):
     """An authenticated cipher (AEAD). Sizes in bytes.
 
     overhead: what a ciphertext has more than its plaintext, the nonce left out.
@@ -76,27 +57,41 @@ class Algorithm:
     nonce_size: int
     overhead: int
     most_messages: int
-    cipher: Callable[[memoryview], Cipher]
+    cipher: Cipher
 
 
 _RANDOM_96 = 2**32  # NIST SP 800-38D, 8.3: a chance of 2**-32 that two random 96-bit nonces are equal
 _RANDOM_192 = 2**62  # nobody gets there; C2SP allows 2**80
 
-ALGORITHMS: dict[str, Algorithm] = {
-    one.name: one
-    for one in (
-        Algorithm("KC-XAES-256-GCM", 32, 24, _TAG + KCXAES256GCM.commitment, _RANDOM_192, KCXAES256GCM),
-        Algorithm("XAES-256-GCM", 32, 24, _TAG, _RANDOM_192, XAES256GCM),
-        Algorithm("AES-256-GCM", 32, 12, _TAG, _RANDOM_96, AESGCM),
-        Algorithm("AES-128-GCM", 16, 12, _TAG, _RANDOM_96, AESGCM),
-        Algorithm("AES-256-GCM-SIV", 32, 12, _TAG, _RANDOM_96, AESGCMSIV),
-        Algorithm("ChaCha20-Poly1305", 32, 12, _TAG, _RANDOM_96, ChaCha20Poly1305),
+
+def _plain(
+    name: AlgorithmName, aead: type[AESGCM | AESGCMSIV | ChaCha20Poly1305], key_size: int = 32
+) -> tuple[AlgorithmName, Algorithm]:
+    cipher = Cipher(name, aead, None, InvalidTag, key_size, 12, _TAG, 0)
+    return name, Algorithm(name, key_size, 12, _TAG, _RANDOM_96, cipher)
+
+
+def _xaes(name: AlgorithmName, commitment: int) -> tuple[AlgorithmName, Algorithm]:
+    cipher = Cipher(name, AESGCM, blocks, InvalidTag, 32, 24, _TAG, commitment)
+    return name, Algorithm(name, 32, 24, _TAG + commitment, _RANDOM_192, cipher)
+
+
+ALGORITHMS: dict[str, Algorithm] = dict(
+    (
+        _xaes("KC-XAES-256-GCM", COMMITMENT),
+        _xaes("XAES-256-GCM", 0),
+        _plain("AES-256-GCM", AESGCM),
+        _plain("AES-128-GCM", AESGCM, 16),
+        _plain("AES-256-GCM-SIV", AESGCMSIV),
+        _plain("ChaCha20-Poly1305", ChaCha20Poly1305),
     )
-}
+)
 
 
 def algorithm_named(name: str) -> Algorithm:
-    """The algorithm; InvalidArgumentError where there is none of that name."""
+    """The algorithm; InvalidArgumentError where there is none of that name, TypeError for what is no name."""
+    if not isinstance(name, str):
+        raise TypeError(f"an algorithm is given by its name, a str, not by {type(name).__name__}")
     if name not in ALGORITHMS:
         raise InvalidArgumentError(
             f"algorithm {name!r} does not exist: choose one of {', '.join(map(repr, ALGORITHMS))}"
@@ -104,52 +99,28 @@ def algorithm_named(name: str) -> Algorithm:
     return ALGORITHMS[name]
 
 
+def check_key(algorithm: Algorithm, key: SecureBytes) -> None:
+    """Refuse a key that is no SecureBytes, cannot be read or is not of the algorithm's size."""
+    check_secret(key, f"a key for {algorithm.name}", (algorithm.key_size,))
+
+
 def seal(algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad: Buffer) -> bytes:
-    """Encrypt; the ciphertext and what follows it, in ordinary memory, as it is no secret."""
-    view = memoryview(key)
-    try:
-        return algorithm.cipher(view).encrypt(nonce, memoryview(data), aad if type(aad) is bytes else memoryview(aad))
-    except OverflowError:
-        raise SizeError(TOO_LONG) from None
-    finally:
-        view.release()
-        scrub(DEPTH)
+    """Encrypt under a nonce that the caller answers for; the ciphertext without it."""
+    return algorithm.cipher.seal(key, b"", nonce, data, aad)
 
 
 def seal_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
-    algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: memoryview, aad: Buffer, out: memoryview
+    algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad: Buffer, out: Buffer
 ) -> None:
     """Encrypt into a buffer of exactly the size of data and the overhead."""
-    view = memoryview(key)
-    try:
-        algorithm.cipher(view).encrypt_into(nonce, data, aad if type(aad) is bytes else memoryview(aad), out)
-    except OverflowError:
-        raise SizeError(TOO_LONG) from None
-    finally:
-        view.release()
-        scrub(DEPTH)
+    algorithm.cipher.seal_into(key, b"", nonce, data, aad, out)
 
 
 def open_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
-    algorithm: Algorithm, key: SecureBytes, nonce: bytes, sealed: memoryview, aad: Buffer, out: memoryview
+    algorithm: Algorithm, key: SecureBytes, nonce: bytes, sealed: Buffer, aad: Buffer, out: Buffer
 ) -> None:
     """Decrypt into a buffer of exactly the plaintext's size, which is wiped unless the plaintext is authentic."""
-    view = memoryview(key)
-    authentic = False
-    try:
-        algorithm.cipher(view).decrypt_into(nonce, sealed, aad if type(aad) is bytes else memoryview(aad), out)
-        authentic = True
-    except InvalidTag:
-        pass  # raised below, where no context is chained
-    except OverflowError:
-        raise SizeError(TOO_LONG) from None
-    finally:
-        view.release()
-        if not authentic:
-            wipe(out)
-        scrub(DEPTH)
-    if not authentic:
-        raise DecryptionError(NOT_DECRYPTED)
+    algorithm.cipher.open_into(key, 0, nonce, sealed, aad, out)
 
 
 def plaintext_size(size: int) -> int:
@@ -157,8 +128,3 @@ def plaintext_size(size: int) -> int:
     if size < 0:
         raise DecryptionError(NOT_DECRYPTED)
     return size
-
-
-def check_key(algorithm: Algorithm, key: SecureBytes) -> None:
-    """Refuse a key that is no SecureBytes, cannot be read or is not of the algorithm's size."""
-    check_secret(key, f"a key for {algorithm.name}", (algorithm.key_size,))

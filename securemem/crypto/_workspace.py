@@ -1,4 +1,4 @@
-"""What every operation of this package begins and ends with: its arguments checked, locked scratch, clearing after it.
+"""What every operation of this package begins and ends with: its arguments checked, and clearing after it.
 
 The depths are measured: docs/reference/crypto.md has what a scan finds after each operation.
 """
@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from securemem._binding.memory import scrub_stack as scrub
-from securemem.arenas import Arena
-from securemem.exceptions import ArenaClosedError, ForkedError, SizeError
+from securemem._binding.memory import scrub
+from securemem.exceptions import SizeError
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
@@ -17,35 +16,23 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from securemem.arenas import Arena
+
 # Cleared after an operation: the deepest use of the stack is 10.3 KiB, the deepest residue 6.2 KiB.
 DEPTH = 16 * 1024
 # Argon2, scrypt and signatures run once in a while: there it costs nothing to clear more.
 DEEP = 128 * 1024
 
-__all__ = ["DEEP", "DEPTH", "bytes_view", "check_secret", "copy_result", "scratch", "scrub", "writable_view"]
-
-_arena = Arena(at_rest="readwrite")
-
-
-def scratch(size: int) -> SecureBytes:
-    """Locked memory for intermediate values, in an arena whose pages stay open; wiped when it is dropped.
-
-    Raises LockLimitError where nothing more can be locked: intermediate values are never put elsewhere.
-    """
-    global _arena  # noqa: PLW0603 - a forked child makes its own
-    try:
-        return SecureBytes.zeros(size, arena=_arena)
-    except (ForkedError, ArenaClosedError):
-        _arena = Arena(at_rest="readwrite")
-        return SecureBytes.zeros(size, arena=_arena)
+__all__ = ["DEEP", "DEPTH", "bytes_view", "check_integer", "check_secret", "copy_result", "scrub", "writable_view"]
 
 
 def check_secret(secret: SecureBytes, what: str, sizes: Container[int] | None = None) -> None:
     """Refuse what is no SecureBytes, is wiped or left in a parent process, or has none of the sizes in bytes."""
     if type(secret) is not SecureBytes:
+        encode = "; encode text into one first" if isinstance(secret, str) else ""
         raise TypeError(
             f"{what} must be a SecureBytes, not {type(secret).__name__}: SecureBytes.take() moves a bytearray into "
-            "locked memory and wipes it"
+            f"locked memory and wipes it{encode}"
         )
     length = len(secret)
     if sizes is not None and length not in sizes:
@@ -56,6 +43,13 @@ def _listed(sizes: Container[int]) -> str:
     if isinstance(sizes, range):
         return f"from {sizes.start} to {sizes[-1]}, in steps of {sizes.step}"
     return " or ".join(map(str, sizes)) if isinstance(sizes, tuple) else "another size"
+
+
+def check_integer(value: int, what: str) -> int:
+    """Refuse what is no integer; a bool is none here."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError(f"{what} must be an integer, not {type(value).__name__}")
+    return value
 
 
 def bytes_view(buffer: Buffer, what: str) -> memoryview:

@@ -5,21 +5,11 @@ A ciphertext is nonce ‖ encrypted bytes ‖ tag, and for KC-XAES-256-GCM ‖ c
 
 from __future__ import annotations
 
-from operator import length_hint
-from os import urandom
+from operator import index, length_hint
 from typing import TYPE_CHECKING
 
-from securemem.crypto._ciphers import (
-    AlgorithmName,
-    algorithm_named,
-    check_key,
-    open_into,
-    plaintext_size,
-    seal,
-    seal_into,
-)
-from securemem.crypto._workspace import bytes_view, writable_view
-from securemem.exceptions import KeyExhaustedError, SizeError
+from securemem.crypto._ciphers import AlgorithmName, algorithm_named, check_key
+from securemem.exceptions import SizeError
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
@@ -44,27 +34,31 @@ class Key:
     it, then clears vector registers and dead stack: no copy of the key or the plaintext is left. While it runs,
     cryptography holds the expanded key in unlocked memory.
 
-    Every operation raises WipedError, ForkedError or TypeError when the key, data or out cannot be read, and SizeError
-    for more than 2**31 - 1 bytes. Sources: NIST SP 800-38D (GCM), RFC 8452 (GCM-SIV), RFC 8439 (ChaCha20-Poly1305),
+    Every operation raises WipedError or ForkedError when the key, data or out cannot be read, TypeError for what is not
+    bytes-like, SourceError for a buffer in pieces, and SizeError for more than 2**31 - 1 bytes. One that fails leaves
+    no view open, and wipes the buffer that it was to write to.
+
+    Sources: NIST SP 800-38D (GCM), RFC 8452 (GCM-SIV), RFC 8439 (ChaCha20-Poly1305),
     C2SP XAES-256-GCM and ePrint 2025/758 (XAES, and its commitment).
 
     Raises InvalidArgumentError for an algorithm that does not exist, SizeError for a key of another size or a negative
     count.
     """
 
-    __slots__ = ("__weakref__", "_algorithm", "_nonce_size", "_overhead", "_secret", "_tickets")
+    __slots__ = ("__weakref__", "_algorithm", "_cipher", "_overhead", "_secret", "_tickets")
 
     def __init__(self, secret: SecureBytes, algorithm: AlgorithmName = "KC-XAES-256-GCM", *, messages: int = 0) -> None:
         """Check the key against the algorithm."""
         self._algorithm = algorithm_named(algorithm)
         check_key(self._algorithm, secret)
-        if messages < 0:
-            raise SizeError("messages is how many the key encrypted before: 0 or more")
+        most = self._algorithm.most_messages
+        if not 0 <= index(messages) <= most:
+            raise SizeError(f"messages is how many the key encrypted before: 0 or more, up to {most}")
         self._secret = secret
-        self._nonce_size = self._algorithm.nonce_size
-        self._overhead = self._nonce_size + self._algorithm.overhead
+        self._cipher = self._algorithm.cipher
+        self._overhead = self._algorithm.nonce_size + self._algorithm.overhead
         # One for each message left; to take one is a single step for all threads.
-        self._tickets = iter(range(messages, self._algorithm.most_messages))
+        self._tickets = iter(range(messages, most))
 
     @classmethod
     def generate(cls, algorithm: AlgorithmName = "KC-XAES-256-GCM", *, arena: Arena | None = None) -> Key:
@@ -99,33 +93,19 @@ class Key:
         """Refuse to be pickled or copied."""
         raise TypeError("a Key cannot be pickled or copied: its messages would be counted twice")
 
-    def _nonce(self) -> bytes:
-        if next(self._tickets, None) is None:
-            raise KeyExhaustedError(
-                f"this key encrypted {self.messages} messages, as many as random nonces of {self._algorithm.name} "
-                'allow: use a new key, or "KC-XAES-256-GCM", whose nonces do not run out'
-            )
-        return urandom(self._nonce_size)
-
     def encrypt(self, data: Buffer, aad: Buffer = b"") -> bytes:
         """Encrypt data, and authenticate it together with aad (associated data, not in the ciphertext).
 
         Raises KeyExhaustedError when the key may encrypt no more.
         """
-        nonce = self._nonce()
-        return nonce + seal(self._algorithm, self._secret, nonce, data, aad)
+        return self._cipher.seal(self._secret, b"", self._tickets, data, aad)
 
     def encrypt_into(self, data: Buffer, out: Buffer, aad: Buffer = b"") -> None:
         """Encrypt into a writable buffer of exactly len(data) + overhead bytes, which must not overlap data.
 
         Raises SizeError for another size, KeyExhaustedError when the key may encrypt no more.
         """
-        algorithm = self._algorithm
-        source = bytes_view(data, "data")
-        target = writable_view(out, "out", source.nbytes + self.overhead)
-        nonce = self._nonce()
-        target[: algorithm.nonce_size] = nonce
-        seal_into(algorithm, self._secret, nonce, source, aad, target[algorithm.nonce_size :])
+        self._cipher.seal_into(self._secret, b"", self._tickets, data, aad, out)
 
     def decrypt(self, ciphertext: Buffer, aad: Buffer = b"", *, arena: Arena | None = None) -> SecureBytes:
         """Decrypt into a new SecureBytes, in the given arena or the default one.
@@ -133,30 +113,11 @@ class Key:
         Raises DecryptionError, always with the same message, when the ciphertext is not authentic; SizeError when its
         plaintext is empty, as no secret is: decrypt_into() takes an empty buffer.
         """
-        nonce, sealed, size = self._parts(ciphertext)
-        if size == 0:
-            open_into(
-                self._algorithm, self._secret, nonce, sealed, aad, memoryview(bytearray())
-            )  # a cut one is no more
-            raise SizeError("the plaintext is empty and no SecureBytes: use decrypt_into() with an empty buffer")
-        plaintext = SecureBytes.zeros(size, arena=arena)
-        view = memoryview(plaintext.reveal(True))  # noqa: FBT003 - by name it takes longer
-        open_into(self._algorithm, self._secret, nonce, sealed, aad, view)
-        return plaintext
+        return self._cipher.open(self._secret, 0, None, ciphertext, aad, arena)
 
     def decrypt_into(self, ciphertext: Buffer, out: Buffer, aad: Buffer = b"") -> None:
         """Decrypt into a writable buffer of exactly len(ciphertext) - overhead bytes; it must not overlap ciphertext.
 
         Raises DecryptionError, out being wiped, when the ciphertext is not authentic; SizeError for another size.
         """
-        nonce, sealed, size = self._parts(ciphertext)
-        open_into(self._algorithm, self._secret, nonce, sealed, aad, writable_view(out, "out", size))
-
-    def _parts(self, ciphertext: Buffer) -> tuple[bytes, memoryview, int]:
-        end = self._nonce_size
-        if type(ciphertext) is bytes:
-            whole, nonce = memoryview(ciphertext), ciphertext[:end]
-        else:
-            whole = bytes_view(ciphertext, "ciphertext")
-            nonce = bytes(whole[:end])
-        return nonce, whole[end:], plaintext_size(whole.nbytes - self._overhead)
+        self._cipher.open_into(self._secret, 0, None, ciphertext, aad, out)

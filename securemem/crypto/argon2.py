@@ -7,10 +7,12 @@ result in place, and zeroes its memory. cryptography's Argon2id keeps a copy of 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from securemem.crypto._workspace import DEEP, check_secret, copy_result, scrub
+from securemem._binding.memory import bytes_of
+from securemem._binding.operations import operate
+from securemem._frozen import Frozen
+from securemem.crypto._workspace import DEEP, check_integer, check_secret
 from securemem.crypto.kdf import check_length
 from securemem.exceptions import InvalidArgumentError, OutOfMemoryError, SizeError
 from securemem.secure_bytes import SecureBytes
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from securemem._types import Scope
     from securemem.arenas import Arena
 
 try:
@@ -39,14 +42,13 @@ _LEAST_SALT, _MOST_SALT = 8, 2**16
 _SHORTEST_KEY = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Frozen):
     """What one derivation costs. Store it beside the salt: the same cost is needed to derive the key again.
 
     memory_kib: KiB of memory, from 8 to 4,194,304 (4 GiB). passes: over it, from 1 to 65,536. One lane, always.
     The defaults are the second recommendation of RFC 9106, with one lane.
 
-    Raises InvalidArgumentError for a cost out of these bounds.
+    Raises InvalidArgumentError for a cost out of these bounds, TypeError for what is no integer.
     """
 
     memory_kib: int = 64 * 1024
@@ -54,10 +56,10 @@ class Cost:
 
     def __post_init__(self) -> None:
         """Bound the cost, which may come from a file that someone else wrote."""
-        if not _LEAST_KIB <= self.memory_kib <= _MOST_KIB:
-            raise InvalidArgumentError(f"memory_kib={self.memory_kib} must be from {_LEAST_KIB} to {_MOST_KIB}")
-        if not 1 <= self.passes <= _MOST_PASSES:
-            raise InvalidArgumentError(f"passes={self.passes} must be from 1 to {_MOST_PASSES}")
+        if not _LEAST_KIB <= check_integer(self.memory_kib, "memory_kib") <= _MOST_KIB:
+            raise InvalidArgumentError(f"memory_kib must be from {_LEAST_KIB} to {_MOST_KIB}")
+        if not 1 <= check_integer(self.passes, "passes") <= _MOST_PASSES:
+            raise InvalidArgumentError(f"passes must be from 1 to {_MOST_PASSES}")
 
 
 _DEFAULT = Cost()
@@ -71,48 +73,51 @@ def argon2id(
     salt: random and public, from 8 bytes on; 16 are usual. The working memory is not locked; it holds nothing of the
     password, but the key could be computed from its end, and so it is zeroed when the function returns.
 
-    Raises SizeError for a salt or length out of bounds, OutOfMemoryError where the working memory cannot be had, and
-    WipedError, ForkedError or TypeError when the password cannot be read.
+    Raises SizeError for a salt or length out of bounds, OutOfMemoryError where the working memory cannot be had,
+    WipedError or ForkedError when the password cannot be read, and TypeError for an argument of another type.
     """
     check_secret(password, "the password")
-    plain_salt = bytes(memoryview(salt))
+    if not isinstance(cost, Cost):
+        raise TypeError(f"cost must be an argon2.Cost, not {type(cost).__name__}")
+    plain_salt = bytes_of(salt, "salt")
     if not _LEAST_SALT <= len(plain_salt) <= _MOST_SALT:
         raise SizeError(f"the salt has {len(plain_salt)} bytes: it must have from {_LEAST_SALT} to {_MOST_SALT}")
     if check_length(length) < _SHORTEST_KEY:
         raise SizeError(f"Argon2 derives keys of {_SHORTEST_KEY} bytes or more, not of {length}")
-    result, out = copy_result(length, arena)
-    try:
-        with _ffi.from_buffer("uint8_t[]", password) as source, _ffi.from_buffer("uint8_t[]", out) as target:
-            _run(source, plain_salt, target, cost)
-    finally:
-        scrub(DEEP)
-    return result
+    return operate(DEEP, _derive, password, plain_salt, length, cost, arena)
 
 
-def _run(source: Any, salt: bytes, target: Any, cost: Cost) -> None:
-    with _ffi.from_buffer("uint8_t[]", salt) as salt_bytes:
-        context = _ffi.new(
-            "argon2_context *",
-            {
-                "version": _lib.ARGON2_VERSION_13,
-                "out": target,
-                "outlen": len(target),
-                "pwd": source,
-                "pwdlen": len(source),
-                "salt": salt_bytes,
-                "saltlen": len(salt),
-                "t_cost": cost.passes,
-                "m_cost": cost.memory_kib,
-                "lanes": 1,
-                "threads": 1,
-                "flags": 0,
-            },
-        )
-        status = _lib.argon2_ctx(context, _lib.Argon2_id)
+def _derive(  # noqa: PLR0913, PLR0917 - RFC 9106's arguments
+    scope: Scope, password: SecureBytes, salt: bytes, length: int, cost: Cost, arena: Arena | None
+) -> SecureBytes:
+    result = SecureBytes.zeros(length, arena=arena)
+    # They hold the views for as long as they live: to the end of this function, or its frame's clearing.
+    source = _ffi.from_buffer("uint8_t[]", scope.read(password, "the password"))
+    target = _ffi.from_buffer("uint8_t[]", scope.write(result, "the result"))
+    salt_bytes = _ffi.from_buffer("uint8_t[]", salt)
+    context = _ffi.new(
+        "argon2_context *",
+        {
+            "version": _lib.ARGON2_VERSION_13,
+            "out": target,
+            "outlen": length,
+            "pwd": source,
+            "pwdlen": len(source),
+            "salt": salt_bytes,
+            "saltlen": len(salt),
+            "t_cost": cost.passes,
+            "m_cost": cost.memory_kib,
+            "lanes": 1,
+            "threads": 1,
+            "flags": 0,
+        },
+    )
+    status = _lib.argon2_ctx(context, _lib.Argon2_id)
     if status == _lib.ARGON2_MEMORY_ALLOCATION_ERROR:
         raise OutOfMemoryError(f"no {cost.memory_kib} KiB of memory for Argon2id: free some, or lower the cost")
     if status != _lib.ARGON2_OK:
         raise InvalidArgumentError(f"Argon2id refused: {_ffi.string(_lib.argon2_error_message(status)).decode()}")
+    return result
 
 
 def calibrate(target_seconds: float, *, memory_kib: int = 64 * 1024) -> Cost:
@@ -122,8 +127,10 @@ def calibrate(target_seconds: float, *, memory_kib: int = 64 * 1024) -> Cost:
     as fit, one at least. Takes a few times target_seconds. Raises InvalidArgumentError for a target or memory out of
     bounds.
     """
+    if not isinstance(target_seconds, int | float):
+        raise TypeError(f"target_seconds must be a number, not {type(target_seconds).__name__}")
     if not 0.001 <= target_seconds <= 60:  # noqa: PLR2004 - the bounds named in the docstring
-        raise InvalidArgumentError(f"target_seconds={target_seconds} must be from 0.001 to 60")
+        raise InvalidArgumentError("target_seconds must be from 0.001 to 60")
     cost = Cost(memory_kib, 1)
     with SecureBytes.random(16) as password:
         seconds = _seconds(password, cost)

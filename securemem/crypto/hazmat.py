@@ -9,17 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from securemem.crypto._ciphers import (
-    Algorithm,
-    AlgorithmName,
-    algorithm_named,
-    check_key,
-    open_into,
-    plaintext_size,
-    seal,
-    seal_into,
-)
-from securemem.crypto._workspace import bytes_view, copy_result, writable_view
+from securemem._binding.memory import bytes_of
+from securemem.crypto._ciphers import Algorithm, AlgorithmName, algorithm_named, check_key
 from securemem.exceptions import SizeError
 
 if TYPE_CHECKING:
@@ -34,7 +25,7 @@ __all__ = ["decrypt", "decrypt_into", "encrypt", "encrypt_into"]
 def _checked(name: AlgorithmName, key: SecureBytes, nonce: Buffer) -> tuple[Algorithm, bytes]:
     algorithm = algorithm_named(name)
     check_key(algorithm, key)
-    plain = bytes(bytes_view(nonce, "nonce"))
+    plain = bytes_of(nonce, "nonce")
     if len(plain) != algorithm.nonce_size:
         raise SizeError(f"the nonce has {len(plain)} bytes: {name} takes {algorithm.nonce_size}")
     return algorithm, plain
@@ -43,16 +34,15 @@ def _checked(name: AlgorithmName, key: SecureBytes, nonce: Buffer) -> tuple[Algo
 def encrypt(algorithm: AlgorithmName, key: SecureBytes, nonce: Buffer, data: Buffer, aad: Buffer = b"") -> bytes:
     """The ciphertext without the nonce: encrypted bytes, tag, and commitment where the algorithm has one."""
     chosen, plain = _checked(algorithm, key, nonce)
-    return seal(chosen, key, plain, data, aad)
+    return chosen.cipher.seal(key, b"", plain, data, aad)
 
 
 def encrypt_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
     algorithm: AlgorithmName, key: SecureBytes, nonce: Buffer, data: Buffer, out: Buffer, aad: Buffer = b""
 ) -> None:
-    """The same into a writable buffer of exactly that size; SizeError for another."""
+    """Encrypt as encrypt() does, into a writable buffer of exactly that size; SizeError for another."""
     chosen, plain = _checked(algorithm, key, nonce)
-    source = bytes_view(data, "data")
-    seal_into(chosen, key, plain, source, aad, writable_view(out, "out", source.nbytes + chosen.overhead))
+    chosen.cipher.seal_into(key, b"", plain, data, aad, out)
 
 
 def decrypt(  # noqa: PLR0913 - what an AEAD takes
@@ -66,20 +56,12 @@ def decrypt(  # noqa: PLR0913 - what an AEAD takes
 ) -> SecureBytes:
     """The plaintext of what encrypt() gave; DecryptionError when it is not authentic, SizeError when it is empty."""
     chosen, plain = _checked(algorithm, key, nonce)
-    sealed = bytes_view(ciphertext, "ciphertext")
-    size = plaintext_size(sealed.nbytes - chosen.overhead)
-    if size == 0:
-        open_into(chosen, key, plain, sealed, aad, memoryview(bytearray()))  # a cut one is no more than not authentic
-    plaintext, view = copy_result(size, arena)
-    open_into(chosen, key, plain, sealed, aad, view)
-    return plaintext
+    return chosen.cipher.open(key, 0, plain, ciphertext, aad, arena)
 
 
 def decrypt_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
     algorithm: AlgorithmName, key: SecureBytes, nonce: Buffer, ciphertext: Buffer, out: Buffer, aad: Buffer = b""
 ) -> None:
-    """The same into a writable buffer of exactly the plaintext's size, which is wiped when it is not authentic."""
+    """Decrypt into a writable buffer of exactly the plaintext's size, which is wiped when it is not authentic."""
     chosen, plain = _checked(algorithm, key, nonce)
-    sealed = bytes_view(ciphertext, "ciphertext")
-    target = writable_view(out, "out", plaintext_size(sealed.nbytes - chosen.overhead))
-    open_into(chosen, key, plain, sealed, aad, target)
+    chosen.cipher.open_into(key, 0, plain, ciphertext, aad, out)

@@ -1,8 +1,9 @@
 """Keys from secrets: HKDF from keys and shared secrets, PBKDF2 and scrypt from passwords. Argon2id is in `argon2`.
 
-Inputs are read in place, results are written into a SecureBytes. Every function raises WipedError, ForkedError or
-TypeError when the secret cannot be read, SizeError for a length that the function cannot give, and InvalidArgumentError
-for another hash or a cost out of its bounds, all before anything is computed.
+Inputs are read in place, results are written into a SecureBytes. Every function raises WipedError or ForkedError when
+the secret cannot be read, TypeError for an argument of another type, SourceError for a buffer in pieces, SizeError for
+a length that the function cannot give, and InvalidArgumentError for another hash or a cost out of its bounds, all
+before anything is computed. A function that fails leaves nothing of the secret or the result.
 """
 
 from __future__ import annotations
@@ -13,17 +14,19 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from securemem._binding.memory import move, wipe_in_place
-from securemem.crypto._workspace import DEEP, DEPTH, check_secret, copy_result, scratch, scrub
+from securemem._binding.memory import bytes_of
+from securemem._binding.operations import operate
+from securemem.crypto._workspace import DEEP, DEPTH, check_integer, check_secret
 from securemem.crypto.mac import HashName, hash_named
 from securemem.exceptions import InvalidArgumentError, SizeError
+from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.hashes import HashAlgorithm
     from typing_extensions import Buffer
 
+    from securemem._types import Scope
     from securemem.arenas import Arena
-    from securemem.secure_bytes import SecureBytes
 
 __all__ = ["hkdf", "hkdf_expand", "hkdf_extract", "pbkdf2", "scrypt"]
 
@@ -32,39 +35,28 @@ _MOST_ITERATIONS = 2**31 - 1
 _MOST_MEMORY = 2**32  # bytes that scrypt may take; a wrong n would take all there are
 
 
-def _extract(chosen: HashAlgorithm, salt: Buffer, source: memoryview) -> bytes:
-    """HKDF-Extract; the caller moves or wipes the bytes."""
-    context = HMAC(salt if type(salt) is bytes else memoryview(salt), chosen)
-    context.update(source)
-    return context.finalize()
+def _extract(scope: Scope, chosen: HashAlgorithm, salt: bytes, key_material: SecureBytes, out: memoryview) -> None:
+    """HKDF-Extract."""
+    context = HMAC(salt, chosen)
+    context.update(scope.read(key_material, "the key material"))
+    scope.receive(out, context.finalize)
 
 
-def _expand(chosen: HashAlgorithm, prk: memoryview | bytes, info: bytes, out: memoryview) -> None:
-    """HKDF-Expand by HMAC, since cryptography's own keeps a copy of what it derives; each block is wiped once moved."""
+def _expand(scope: Scope, chosen: HashAlgorithm, prk: memoryview, info: bytes, out: memoryview) -> None:
+    """HKDF-Expand by HMAC, since cryptography's own keeps a copy of what it derives. The last block may be cut."""
     size = chosen.digest_size
-    number, at = 1, 0
-    while at < len(out):
+    for number, at in enumerate(range(0, len(out), size), 1):
         context = HMAC(prk, chosen)
         if at > 0:
             context.update(out[at - size : at])
         context.update(info + number.to_bytes(1, "big"))
-        _place(context.finalize(), out[at : at + size])
-        number, at = number + 1, at + size
-
-
-def _place(block: bytes, out: memoryview) -> None:
-    if len(block) == len(out):
-        move(out, block)
-        return
-    last = memoryview(scratch(len(block)).reveal(writable=True))
-    move(last, block)
-    out[:] = last[: len(out)]
+        scope.receive(out[at : at + size], context.finalize)
 
 
 def _checked_length(chosen: HashAlgorithm, length: int) -> None:
     most = _MOST_BLOCKS * chosen.digest_size
-    if not 0 < length <= most:
-        raise SizeError(f"HKDF with {chosen.name} gives from 1 to {most} bytes, not {length}")
+    if not 0 < check_integer(length, "the length") <= most:
+        raise SizeError(f"HKDF with {chosen.name} gives from 1 to {most} bytes")
 
 
 def hkdf(  # noqa: PLR0913 - RFC 5869's arguments
@@ -83,17 +75,22 @@ def hkdf(  # noqa: PLR0913 - RFC 5869's arguments
     chosen = hash_named(algorithm)
     check_secret(key_material, "the key material")
     _checked_length(chosen, length)
-    result, out = copy_result(length, arena)
-    source = memoryview(key_material)
-    prk = None
-    try:
-        prk = _extract(chosen, salt, source)
-        _expand(chosen, prk, info if type(info) is bytes else bytes(memoryview(info)), out)
-    finally:
-        source.release()
-        if prk is not None:
-            wipe_in_place(prk, len(prk))
-        scrub(DEPTH)
+    return operate(DEPTH, _hkdf, chosen, bytes_of(salt, "salt"), key_material, bytes_of(info, "info"), length, arena)
+
+
+def _hkdf(  # noqa: PLR0913, PLR0917 - RFC 5869's arguments
+    scope: Scope,
+    chosen: HashAlgorithm,
+    salt: bytes,
+    key_material: SecureBytes,
+    info: bytes,
+    length: int,
+    arena: Arena | None,
+) -> SecureBytes:
+    result = SecureBytes.zeros(length, arena=arena)
+    prk = scope.scratch(chosen.digest_size)
+    _extract(scope, chosen, salt, key_material, prk)
+    _expand(scope, chosen, prk, info, scope.write(result, "the result"))
     return result
 
 
@@ -103,13 +100,14 @@ def hkdf_extract(
     """HKDF's first half: a pseudorandom key of the hash's size, for hkdf_expand()."""
     chosen = hash_named(algorithm)
     check_secret(key_material, "the key material")
-    result, out = copy_result(chosen.digest_size, arena)
-    source = memoryview(key_material)
-    try:
-        move(out, _extract(chosen, salt, source))
-    finally:
-        source.release()
-        scrub(DEPTH)
+    return operate(DEPTH, _hkdf_extract, chosen, bytes_of(salt, "salt"), key_material, arena)
+
+
+def _hkdf_extract(
+    scope: Scope, chosen: HashAlgorithm, salt: bytes, key_material: SecureBytes, arena: Arena | None
+) -> SecureBytes:
+    result = SecureBytes.zeros(chosen.digest_size, arena=arena)
+    _extract(scope, chosen, salt, key_material, scope.write(result, "the result"))
     return result
 
 
@@ -120,13 +118,14 @@ def hkdf_expand(
     chosen = hash_named(algorithm)
     check_secret(prk, "the pseudorandom key", range(chosen.digest_size, 2**31))
     _checked_length(chosen, length)
-    result, out = copy_result(length, arena)
-    source = memoryview(prk)
-    try:
-        _expand(chosen, source, info if type(info) is bytes else bytes(memoryview(info)), out)
-    finally:
-        source.release()
-        scrub(DEPTH)
+    return operate(DEPTH, _hkdf_expand, chosen, prk, bytes_of(info, "info"), length, arena)
+
+
+def _hkdf_expand(  # noqa: PLR0913, PLR0917 - RFC 5869's arguments
+    scope: Scope, chosen: HashAlgorithm, prk: SecureBytes, info: bytes, length: int, arena: Arena | None
+) -> SecureBytes:
+    result = SecureBytes.zeros(length, arena=arena)
+    _expand(scope, chosen, scope.read(prk, "the pseudorandom key"), info, scope.write(result, "the result"))
     return result
 
 
@@ -145,10 +144,10 @@ def pbkdf2(  # noqa: PLR0913 - RFC 8018's arguments
     """
     chosen = hash_named(algorithm)
     check_secret(password, "the password")
-    if not 0 < iterations <= _MOST_ITERATIONS:
-        raise InvalidArgumentError(f"iterations={iterations} must be from 1 to {_MOST_ITERATIONS}")
-    function = PBKDF2HMAC(chosen, check_length(length), bytes(memoryview(salt)), iterations)
-    return _from_password(function, password, length, arena)
+    if not 0 < check_integer(iterations, "iterations") <= _MOST_ITERATIONS:
+        raise InvalidArgumentError(f"iterations must be from 1 to {_MOST_ITERATIONS}")
+    function = PBKDF2HMAC(chosen, check_length(length), bytes_of(salt, "salt"), iterations)
+    return operate(DEEP, _from_password, function, password, length, arena)
 
 
 def scrypt(  # noqa: PLR0913 - RFC 7914's arguments
@@ -166,31 +165,28 @@ def scrypt(  # noqa: PLR0913 - RFC 7914's arguments
     n: a power of two from 2 on. r, p: from 1 on, r * p below 2**30. The memory is OpenSSL's, not locked, and zeroed.
     """
     check_secret(password, "the password")
+    for value, name in ((n, "n"), (r, "r"), (p, "p")):
+        check_integer(value, name)
     if not (n > 1 and n & (n - 1) == 0 and r > 0 and p > 0 and r * p < 2**30 and 128 * n * r <= _MOST_MEMORY):
         raise InvalidArgumentError(
-            f"n={n}, r={r}, p={p}: n must be a power of two from 2 on, r and p from 1 on, r * p below 2**30, and the "
+            "n must be a power of two from 2 on, r and p from 1 on, r * p below 2**30, and the "
             f"memory of 128 * n * r bytes at most {_MOST_MEMORY}"
         )
-    function = Scrypt(bytes(memoryview(salt)), check_length(length), n, r, p)
-    return _from_password(function, password, length, arena)
+    function = Scrypt(bytes_of(salt, "salt"), check_length(length), n, r, p)
+    return operate(DEEP, _from_password, function, password, length, arena)
 
 
 def check_length(length: int) -> int:
     """The length of a derived key in bytes; SizeError unless it is from 1 to 2**20."""
     most = 2**20
-    if not 0 < length <= most:
-        raise SizeError(f"a key of 1 to {most} bytes can be derived, not of {length}")
+    if not 0 < check_integer(length, "the length") <= most:
+        raise SizeError(f"a key of 1 to {most} bytes can be derived")
     return length
 
 
 def _from_password(
-    function: PBKDF2HMAC | Scrypt, password: SecureBytes, length: int, arena: Arena | None
+    scope: Scope, function: PBKDF2HMAC | Scrypt, password: SecureBytes, length: int, arena: Arena | None
 ) -> SecureBytes:
-    result, out = copy_result(length, arena)
-    source = memoryview(password)
-    try:
-        function.derive_into(source, out)
-    finally:
-        source.release()
-        scrub(DEEP)
+    result = SecureBytes.zeros(length, arena=arena)
+    function.derive_into(scope.read(password, "the password"), scope.write(result, "the result"))
     return result

@@ -7,13 +7,12 @@ stored nor sent. AES-256-GCM (NIST SP 800-38D) under nonces that count up: none 
 from __future__ import annotations
 
 from itertools import count
-from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from securemem._binding.memory import wipe
 from securemem.arenas import Arena
-from securemem.crypto._ciphers import algorithm_named, open_into, seal
-from securemem.crypto._workspace import bytes_view, check_secret, copy_result
+from securemem.crypto._ciphers import algorithm_named
+from securemem.crypto._workspace import check_secret
 from securemem.exceptions import ForkedError, SizeError, SourceError, WipedError
 from securemem.secure_bytes import SecureBytes
 
@@ -46,19 +45,18 @@ class _ProcessKey:
             return False
 
 
-_lock = Lock()
 _current: _ProcessKey | None = None
 
 
 def _process_key() -> _ProcessKey:
-    """The key in use, or a new one: at first, in a forked child, and when purge() wiped the old one."""
+    """The key in use, or a new one: at first, in a forked child, and when purge() wiped the old one.
+
+    Two threads may each make one at once: each secret keeps the key that it was sealed with.
+    """
     global _current  # noqa: PLW0603 - one key for the process
     key = _current
     if key is None or not key.usable():
-        with _lock:
-            key = _current
-            if key is None or not key.usable():
-                key = _current = _ProcessKey()
+        key = _current = _ProcessKey()
     return key
 
 
@@ -87,7 +85,7 @@ class SealedBytes:
         nonce = next(key.nonces).to_bytes(_ALGORITHM.nonce_size, "big")
         self = object.__new__(cls)
         self._key = key
-        self._box = nonce + seal(_ALGORITHM, key.secret, nonce, source, b"")
+        self._box = _ALGORITHM.cipher.seal(key.secret, nonce, nonce, source, b"")
         return self
 
     @classmethod
@@ -101,10 +99,14 @@ class SealedBytes:
 
     @classmethod
     def copy_of(cls, source: Buffer) -> Self:
-        """Seal the bytes of a contiguous buffer, which is left as it is. Raises SizeError when it is empty."""
-        if bytes_view(source, "the source").nbytes == 0:
+        """Seal the bytes of a contiguous buffer, which is left as it is.
+
+        Raises SizeError when it is empty, SourceError when it is in pieces, TypeError for what is not bytes-like.
+        """
+        self = cls._sealed(source)
+        if len(self) == 0:
             raise SizeError("a secret has at least one byte: give a source of one byte or more")
-        return cls._sealed(source)
+        return self
 
     @classmethod
     def take(cls, source: Buffer) -> Self:
@@ -112,13 +114,17 @@ class SealedBytes:
 
         Raises SourceError when it is in pieces or cannot be written to, SizeError when it is empty.
         """
-        view = memoryview(source)
-        if view.readonly or not view.c_contiguous:
-            raise SourceError(
-                "the buffer must be contiguous and writable, as take() wipes it: use copy_of() for a read-only one"
-            )
-        self = cls.copy_of(view)
-        wipe(view)
+        if type(source) is SecureBytes:
+            raise SourceError("take() takes other buffers: use seal() for a SecureBytes, and wipe it then")
+        self = cls.copy_of(source)
+        try:
+            wipe(source)
+        except TypeError:
+            read_only = True
+        else:
+            read_only = False
+        if read_only:
+            raise SourceError("take() wipes the buffer, which must be writable: use copy_of() for a read-only one")
         return self
 
     def open(self, *, arena: Arena | None = None) -> SecureBytes:
@@ -130,11 +136,8 @@ class SealedBytes:
         box = self._box
         if box is None:
             raise WipedError("the secret was wiped: it cannot be used any more")
-        whole = memoryview(box)
-        end = _ALGORITHM.nonce_size
-        secret, view = copy_result(len(box) - _OVERHEAD, arena)
-        open_into(_ALGORITHM, self._key.secret, box[:end], whole[end:], b"", view)
-        return secret
+        nonce = box[: _ALGORITHM.nonce_size]
+        return _ALGORITHM.cipher.open(self._key.secret, len(nonce), nonce, box, b"", arena)
 
     @property
     def wiped(self) -> bool:

@@ -100,7 +100,7 @@ class Session:
                 and next(version.tickets, None) is not None
             ):
                 nonce, head = urandom(self._nonce_size), self._header
-                return head + nonce + cipher.encrypt(nonce, data, head + context)  # type: ignore[arg-type]  # any buffer will do
+                return head + nonce + cipher.encrypt(nonce, data, head + context)
         except OverflowError:
             raise SizeError(TOO_LONG) from None
         finally:

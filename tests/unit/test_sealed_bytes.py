@@ -47,8 +47,8 @@ def test_sources():
     assert source == bytes(6)
     secret = SecureBytes.copy_of(b"secret")
     assert SealedBytes.seal(secret).open() == secret
-    for wrong in (b"secret", memoryview(bytearray(8))[::2]):
-        with pytest.raises(SourceError, match="copy_of"):
+    for wrong, word in ((b"secret", "copy_of"), (memoryview(bytearray(8))[::2], "contiguous"), (secret, "seal")):
+        with pytest.raises(SourceError, match=word):
             SealedBytes.take(wrong)
     for maker in (SealedBytes.take, SealedBytes.copy_of):
         with pytest.raises(SizeError):
