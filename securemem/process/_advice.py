@@ -22,6 +22,7 @@ LEVELS: tuple[Level, ...] = ("ok", "note", "unknown", "warning", "problem")
 # Below this, a program soon meets the limit; 64 KiB is what some systems give.
 _COMFORTABLE_SECRETS = 10_000
 _MAPPINGS_PER_PAGE = 2
+_DEEPEST_RESIDUE = 16 << 10  # clearing so much removed every residue of 63 operations of cryptography 50
 _HARDEN = "in the program: securemem.process.harden(); or: securemem run APP"
 # The kernel's answers to secret memory over the lock limit: memfd_secret(2); EFAULT where it is charged at the fault.
 _LIMIT_ERRORS = {"EAGAIN", "ENOMEM", "EFAULT"}
@@ -67,7 +68,7 @@ def _size(count: int | None) -> str:
 
 def _lock_limit(report: Report) -> Finding:
     here = report.locking
-    why = "secrets lie in locked memory only: over the limit none can be made"
+    why = "secrets lie in locked memory: over the limit none can be made"
     bound = "no limit (CAP_IPC_LOCK)" if here.unlimited else f"limit {_size(here.soft_limit)}"
     if here.soft_limit is None:
         bound = "no limit"
@@ -198,14 +199,12 @@ def _ptrace_scope(report: Report) -> Finding:
     why = "whoever may attach reads all of the memory; root always may"
     scope = report.tracing.yama_scope
     words = {
-        0: "any process of this user may attach to it",
+        0: "any process of this user may attach",
         1: "only parents may attach",
         2: "only CAP_SYS_PTRACE may attach",
     }
     fact = (
-        "Yama is not in this kernel: " + words[0]
-        if scope is None
-        else f"scope {scope}: {words.get(scope, 'nobody may')}"
+        "no Yama in this kernel: " + words[0] if scope is None else f"scope {scope}: {words.get(scope, 'nobody may')}"
     )
     if scope:
         return Finding("ptrace-scope", "ok", fact, why)
@@ -324,6 +323,17 @@ def _freed_memory(report: Report) -> Finding:
     return Finding("freed-memory", "note", "kept as it was until used again", why, ("securemem run APP",))
 
 
+def _dead_stack(report: Report) -> Finding:
+    why = "ciphers leave parts of keys on the stack that they used"
+    cleared = report.interpreter.clears_stack
+    fact = f"{_size(cleared)} below an operation can be cleared"
+    if cleared >= _DEEPEST_RESIDUE:
+        return Finding("dead-stack", "ok", fact, why)
+    return Finding(
+        "dead-stack", "warning", fact, why, ("mount /proc: the end of the main thread's stack is read there",)
+    )
+
+
 def _python(report: Report) -> Finding:
     why = "what shows local variables shows the secrets in them"
     here = report.interpreter
@@ -359,6 +369,7 @@ _CHECKS: tuple[Callable[[Report], Finding], ...] = (
     _mappings,
     _container,
     _freed_memory,
+    _dead_stack,
     _python,
 )
 

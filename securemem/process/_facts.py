@@ -172,14 +172,16 @@ class Interpreter:
     """What this Python does with memory and with what it shows of local variables.
 
     version: "3.13.0". allocator: PYTHONMALLOC, or None. wipes_freed: whether freed memory no longer holds what it
-    held, found by freeing some and looking. spills: settings and modules by which values of local variables reach a
-    screen, a log or another machine: names such as "sys.excepthook".
+    held, found by freeing some and looking. clears_stack: bytes of dead stack that could be cleared below the calling
+    thread, of the 64 KiB that are cleared after an operation with a key. spills: settings and modules by which values
+    of local variables reach a screen, a log or another machine: names such as "sys.excepthook".
     remote_debugging: whether another process may make this one run code (PEP 768, Python 3.14).
     """
 
     version: str
     allocator: str | None
     wipes_freed: bool | None
+    clears_stack: int
     spills: tuple[str, ...]
     remote_debugging: bool
 

@@ -14,6 +14,7 @@ import sysconfig
 import threading
 from typing import TYPE_CHECKING
 
+from securemem._binding import memory
 from securemem._binding import process as binding
 from securemem.arenas import Arena
 from securemem.exceptions import SystemRefusalError
@@ -131,6 +132,7 @@ def interpreter() -> Interpreter:
         version=".".join(map(str, sys.version_info[:3])),
         allocator=os.environ.get("PYTHONMALLOC"),
         wipes_freed=wipes_freed(),
+        clears_stack=memory.scrub(),
         spills=spills(),
         remote_debugging=remote_debugging(),
     )

@@ -30,7 +30,9 @@ GOOD = Report(
     secret_memory=SecretMemory(available=True, error=None),
     pages=Pages(0, merged_by_default=False, huge_pages="madvise", max_mappings=65530, mappings=100),
     container=Container(None, user_namespace=False),
-    interpreter=Interpreter("3.13.0", "malloc", wipes_freed=True, spills=(), remote_debugging=False),
+    interpreter=Interpreter(
+        "3.13.0", "malloc", wipes_freed=True, clears_stack=65536, spills=(), remote_debugging=False
+    ),
 )
 DISK = SwapDevice("/dev/sda2", MIB, 0, in_memory=False, encrypted=False)
 DUMPABLE = replace(GOOD, cores=replace(GOOD.cores, dumpable=1))
