@@ -15,7 +15,7 @@ MACHINE = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64":
 # setuptools wants paths relative to the folder that holds setup.py.
 ROOT = HERE.parent
 
-FOLDERS = [HERE / name for name in ("core", "platform", "locks", "crypto")]
+FOLDERS = [HERE / name for name in ("core", "platform", "locks", "heap", "crypto")]
 PER_MACHINE = set((HERE / "platform").glob("registers_*.c"))
 CORE = sorted({source for folder in FOLDERS for source in folder.glob("*.c")} - PER_MACHINE)
 CORE += [HERE / "platform" / f"registers_{MACHINE[platform.machine().lower()]}.c"]
@@ -55,7 +55,8 @@ def make(name: str, core: list[Path], *, extra_cdef: str = "", flags: list[str],
     builder.cdef((HERE / "core.cdef.h").read_text() + extra_cdef)
     builder.set_source(
         name,
-        '#include "securemem.h"\n#include "wipe.h"\n#include "blocks.h"\n' + extra_cdef,
+        '#include "securemem.h"\n#include "wipe.h"\n#include "blocks.h"\n'
+        '#include "heap.h"\n#include "entries.h"\n#include "slots.h"\n#include "python_allocator.h"\n' + extra_cdef,
         sources=[str(path.relative_to(ROOT)) for path in [*core, *TYPES]],
         include_dirs=[str(folder.relative_to(ROOT)) for folder in FOLDERS],
         depends=[str(path.relative_to(ROOT)) for path in HEADERS],

@@ -63,3 +63,42 @@ void sm_xaes_inputs(uint8_t *work, const uint8_t *nonce);
 #define SM_UNWRAP_HEAD ...
 void sm_unwrap_load(uint8_t *work, size_t index, uint64_t step);
 void sm_unwrap_store(uint8_t *work, size_t index);
+
+/* heap/: the crypto heap */
+struct sm_units_counts {
+    size_t budget; size_t locked; size_t locked_used; size_t unlocked; size_t unlocked_peak; size_t refusals; bool lost;
+};
+struct sm_heap_statistics {
+    struct sm_units_counts units; size_t live_blocks; size_t live_bytes; size_t overflow;
+};
+struct sm_entries_counts { size_t outside; };
+struct sm_python_counts { size_t live; size_t refused; };
+enum sm_slots_answer {
+    SM_SLOTS_OK, SM_SLOTS_NOT_LOADED, SM_SLOTS_STATIC, SM_SLOTS_FORMAT, SM_SLOTS_MISSING, SM_SLOTS_TAKEN,
+    SM_SLOTS_LIBRARY, SM_SLOTS_SEALED, SM_SLOTS_FULL, ...
+};
+
+enum sm_status sm_heap_start(size_t budget);
+void sm_heap_lock_large(bool locked);
+void sm_heap_count(struct sm_heap_statistics *out);
+bool sm_heap_is_locked(void);
+enum sm_status sm_units_lock_some(void);
+
+#define SM_ENTRIES ...
+const char *sm_entries_name(size_t entry);
+void sm_entries_serve(bool serving);
+bool sm_entries_are_serving(void);
+void sm_entries_scrub(size_t depth);
+void sm_entries_count(struct sm_entries_counts *out);
+
+enum sm_slots_answer sm_slots_plan(const char *path, const char *symbol);
+enum sm_slots_answer sm_slots_write(void);
+void sm_slots_forget_plan(void);
+const char *sm_slots_name(void);
+size_t sm_slots_of(size_t entry);
+size_t sm_slots_verify(void);
+size_t sm_slots_left_writable(void);
+
+bool sm_python_prepare(void);
+void sm_python_set_most(size_t bytes);
+void sm_python_count(struct sm_python_counts *out);

@@ -56,6 +56,13 @@ class Reveal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
 
+@final
+class Section:
+    def __enter__(self) -> None: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
 @disjoint_base
 class ArenaHandle:
     @property
@@ -141,3 +148,5 @@ def install(
     text_warning: type[Warning],
     /,
 ) -> None: ...
+def heap_section() -> Section: ...
+def heap_start_python() -> None: ...

@@ -12,6 +12,7 @@
     ├── InvalidArgumentError (ValueError)              an arena policy that does not exist
     ├── LockFlagsError (ValueError)           mlockall() flags that ask for nothing
     ├── HardLimitError (PermissionError)      a soft limit above the hard one
+    ├── CryptoHeapError (RuntimeError)        the crypto heap is off, or cannot be turned on here
     ├── ConfigurationError (RuntimeError)     configure() after the first use
     ├── ArenaClosedError (ValueError)         a secret asked of a closed arena
     ├── DecryptionError (ValueError)          a ciphertext that does not decrypt, whatever the reason
@@ -57,6 +58,7 @@ __all__ = [
     "BackendUnavailableError",
     "CapacityError",
     "ConfigurationError",
+    "CryptoHeapError",
     "DecryptionError",
     "ExportedError",
     "ForkedError",
@@ -135,6 +137,10 @@ class LockFlagsError(SecureMemError, ValueError):
 
 class HardLimitError(SecureMemError, PermissionError):
     """RLIMIT_MEMLOCK's soft limit cannot be raised above its hard limit."""
+
+
+class CryptoHeapError(SecureMemError, RuntimeError):
+    """The crypto heap cannot be turned on in this process, or is off where it is needed; the message says why."""
 
 
 class ConfigurationError(SecureMemError, RuntimeError):

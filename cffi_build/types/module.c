@@ -6,6 +6,7 @@
 #include "cipher.h"
 #include "clearing.h"
 #include "ending.h"
+#include "heap_module.h"
 #include "scope.h"
 #include "sources.h"
 #include "types.h"
@@ -21,6 +22,9 @@ static PyMethodDef functions[] = {
     {"wipe", clearing_wipe, METH_O, "wipe(buffer, /)\n--\n\nZeroes a writable, contiguous buffer."},
     {"unwrap_steps", (PyCFunction)(void (*)(void))clearing_unwrap_steps, METH_FASTCALL,
      "unwrap_steps(decryptor, work, /)\n--\n\nThe steps of AES key unwrap, on scratch as core/blocks.h has it."},
+    {"heap_section", heap_section, METH_NOARGS, "heap_section(): a section of the crypto heap, not yet entered"},
+    {"heap_start_python", heap_start_python, METH_NOARGS,
+     "heap_start_python(): puts the crypto heap under Python's objects, prepared by sm_python_prepare()"},
     {NULL, NULL, 0, NULL},
 };
 
@@ -35,7 +39,8 @@ static int make_types(void) {
     Prepared_Type = prepared_type_make();
     if (secret == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL) return -1;
     if (Scope_Type == NULL || Cipher_Type == NULL || Prepared_Type == NULL) return -1;
-    if (ending_start() != 0) return -1;
+    Section_Type = section_type_make();
+    if (Section_Type == NULL || ending_start() != 0) return -1;
     if (Py_AtExit(sm_stop) != 0) {
         PyErr_SetString(PyExc_ImportError, "securemem cannot start: Py_AtExit has no room for its wiping at exit");
         return -1;

@@ -34,6 +34,7 @@ LAYERS = {
     "locking": 3,
     "process": 3,
     "doors": 4,
+    "crypto_heap": 4,
     "crypto": 5,
     "keystore": 6,
     "adapters": 7,
@@ -46,6 +47,7 @@ ORDER_IN_LAYER = {
     0: ["version", "exceptions", "_frozen", "_memory_map", "scanning", "storage"],
     1: ["_core", "_types", "protection", "_binding"],
     3: ["locking", "process"],
+    4: ["crypto_heap", "doors"],
     8: ["testing", "cli"],
 }
 

@@ -1,0 +1,83 @@
+/* heap_module.c: what of the crypto heap must run with the GIL: the start of
+ * Python's allocators, and sections.
+ *
+ * A section that an exception left entered ends when its object goes.
+ */
+#include "heap_module.h"
+
+#include "python_allocator.h"
+
+#define SCRUB_DEPTH ((size_t)64 * 1024)
+
+PyTypeObject *Section_Type;
+
+typedef struct {
+    PyObject_HEAD
+    struct sm_section *section; /* NULL while not entered */
+} Section;
+
+static PyObject *enter(Section *self, PyObject *ignored) {
+    (void)ignored;
+    if (self->section != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "this section is entered already: call secret_section() again for another one");
+        return NULL;
+    }
+    self->section = sm_section_begin();
+    if (self->section == NULL) return PyErr_NoMemory();
+    Py_RETURN_NONE;
+}
+
+static void end(Section *self) {
+    struct sm_section *section = self->section;
+    self->section = NULL;
+    if (section != NULL) sm_section_end(section, SCRUB_DEPTH);
+}
+
+static PyObject *leave(Section *self, PyObject *exception) {
+    (void)exception;
+    end(self);
+    Py_RETURN_NONE;
+}
+
+static void dealloc(Section *self) {
+    end(self);
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef methods[] = {
+    {"__enter__", (PyCFunction)enter, METH_NOARGS, NULL},
+    {"__exit__", (PyCFunction)leave, METH_VARARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "A with statement in which Python's objects come from the crypto heap; made by secret_section()."},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyTypeObject *section_type_make(void) {
+    PyType_Spec specification = {.name = "securemem._types.Section",
+                                 .basicsize = sizeof(Section),
+                                 .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+                                 .slots = slots};
+    return (PyTypeObject *)PyType_FromSpec(&specification);
+}
+
+PyObject *heap_section(PyObject *module, PyObject *ignored) {
+    (void)module;
+    (void)ignored;
+    Section *self = PyObject_New(Section, Section_Type);
+    if (self != NULL) self->section = NULL;
+    return (PyObject *)self;
+}
+
+PyObject *heap_start_python(PyObject *module, PyObject *ignored) {
+    (void)module;
+    (void)ignored;
+    sm_python_start();
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,13 @@
+/* heap_module.h: the crypto heap's part of the module securemem._types. */
+#ifndef SM_HEAP_MODULE_H
+#define SM_HEAP_MODULE_H
+
+#include <Python.h>
+
+extern PyTypeObject *Section_Type;
+
+PyTypeObject *section_type_make(void);
+PyObject *heap_section(PyObject *module, PyObject *ignored);
+PyObject *heap_start_python(PyObject *module, PyObject *ignored);
+
+#endif
