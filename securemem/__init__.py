@@ -47,7 +47,9 @@ from securemem.exceptions import (
     SizeError,
     SourceError,
     StackLimitError,
+    StoreBusyError,
     StoreLockedError,
+    StoreTimerError,
     SystemRefusalError,
     UnmappedError,
     VerificationError,
@@ -61,7 +63,7 @@ if TYPE_CHECKING:
     from securemem import crypto, locking, process
     from securemem.crypto.sealed import SealedBytes
     from securemem.keystore import KeyHandle, KeyStore, Policy
-    from securemem.keystore.passphrase import Passphrase
+    from securemem.keystore.kek.passphrase import Passphrase
 
 __all__ = [
     "Arena",
@@ -111,7 +113,9 @@ __all__ = [
     "SourceError",
     "StackLimitError",
     "Statistics",
+    "StoreBusyError",
     "StoreLockedError",
+    "StoreTimerError",
     "SystemRefusalError",
     "UnmappedError",
     "VerificationError",
@@ -132,7 +136,7 @@ _MODULES = ("crypto", "locking", "process")
 _LAZY = {
     "KeyHandle": "securemem.keystore",
     "KeyStore": "securemem.keystore",
-    "Passphrase": "securemem.keystore.passphrase",
+    "Passphrase": "securemem.keystore.kek.passphrase",
     "Policy": "securemem.keystore",
     "SealedBytes": "securemem.crypto.sealed",
 }

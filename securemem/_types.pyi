@@ -10,6 +10,7 @@ from securemem.protection import Protection
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
+_Cell = TypeVar("_Cell", bound=Cell)
 
 @final
 class SecureBytes:
@@ -137,6 +138,83 @@ def unwrap_steps(decryptor: object, work: memoryview, /) -> None: ...
 def operate(
     depth: int,
     work: Callable[Concatenate[Scope, _Arguments], _Result],
+    /,
+    *arguments: _Arguments.args,
+    **names: _Arguments.kwargs,
+) -> _Result: ...
+
+class Cell:
+    # What Version makes of it is for `Gate.use`: `admit(work, data)` allows what is in neither set, or raises.
+    free: frozenset[Callable[..., object]] | None
+    counted: frozenset[Callable[..., object]] | None
+    tickets: Iterator[int] | None
+    def __init__(self, gate: Gate, owner: Cell | None = None, is_key: bool = False) -> None: ...
+    @property
+    def value(self) -> Any: ...
+    def hold(self, value: _Result, /) -> _Result: ...
+    def end(self) -> None: ...
+
+class Gate:
+    @property
+    def is_open(self) -> bool: ...
+    @property
+    def locked(self) -> bool: ...
+    @property
+    def forked(self) -> bool: ...
+    @property
+    def in_use(self) -> bool: ...
+    @property
+    def epoch(self) -> int: ...
+    @property
+    def used(self) -> float: ...
+    @property
+    def opened(self) -> float: ...
+    @property
+    def held(self) -> int: ...
+    def use(
+        self,
+        work: Callable[Concatenate[_Cell, SecureBytes, _Arguments], _Result],
+        cell: _Cell,
+        /,
+        *arguments: _Arguments.args,
+        **names: _Arguments.kwargs,
+    ) -> _Result: ...
+    def run(
+        self, work: Callable[_Arguments, _Result], /, *arguments: _Arguments.args, **names: _Arguments.kwargs
+    ) -> _Result: ...
+    def change(
+        self, work: Callable[_Arguments, _Result], /, *arguments: _Arguments.args, **names: _Arguments.kwargs
+    ) -> _Result: ...
+    def change_locked_too(
+        self, work: Callable[_Arguments, _Result], /, *arguments: _Arguments.args, **names: _Arguments.kwargs
+    ) -> _Result: ...
+    def shut(self) -> bool: ...
+    def reopen(
+        self,
+        root: Cell,
+        work: Callable[_Arguments, SecureBytes],
+        /,
+        *arguments: _Arguments.args,
+        **names: _Arguments.kwargs,
+    ) -> bool: ...
+    def close_keys(self) -> None: ...
+    def note_time(self, wanted: bool, /) -> None: ...
+    def settle(self) -> None: ...
+
+@final
+class Keeper:
+    def __new__(cls, gate: Gate, /) -> Keeper: ...
+
+@final
+class File:
+    def readinto(self, buffer: Buffer, /) -> int: ...
+    def write(self, data: Buffer, /) -> int: ...
+
+def apply(*steps: tuple[Any, ...]) -> None: ...
+def transfer(
+    source: str,
+    target: str,
+    work: Callable[Concatenate[File, File, _Arguments], _Result],
     /,
     *arguments: _Arguments.args,
     **names: _Arguments.kwargs,

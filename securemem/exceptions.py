@@ -23,6 +23,8 @@
     ├── KeyNotFoundError (KeyError)           a name that the store does not have
     ├── KeyExistsError (ValueError)           a name that the store has already
     ├── StoreLockedError (RuntimeError)       a locked store was used
+    ├── StoreBusyError (RuntimeError)         a change of a store within a change by the same thread
+    ├── StoreTimerError (RuntimeError)        no thread for the timers of a store, which stays locked
     ├── NoKeyEncryptionKeyError (RuntimeError) a store that nothing could unlock was to be locked
     ├── SystemRefusalError (OSError)          the kernel refused; errno says how
     │   ├── LockError                         ... to lock
@@ -91,7 +93,9 @@ __all__ = [
     "SizeError",
     "SourceError",
     "StackLimitError",
+    "StoreBusyError",
     "StoreLockedError",
+    "StoreTimerError",
     "SystemRefusalError",
     "UnmappedError",
     "VerificationError",
@@ -183,6 +187,14 @@ class KeyExistsError(SecureMemError, ValueError):
 
 class StoreLockedError(SecureMemError, RuntimeError):
     """The key store is locked; the message says since when and what unlocks it."""
+
+
+class StoreBusyError(SecureMemError, RuntimeError):
+    """A callback or signal handler was to change a key store that its own thread is changing."""
+
+
+class StoreTimerError(SecureMemError, RuntimeError):
+    """The thread for a key store's timers could not be started: the store was not opened, or not unlocked."""
 
 
 class NoKeyEncryptionKeyError(SecureMemError, RuntimeError):

@@ -52,3 +52,11 @@ enum sm_status sm_gate_start(void (*settle)(void)) {
     sentinel = address;
     return SM_OK;
 }
+
+uint64_t sm_fork_generation(void) {
+    if (*sentinel == 0) { /* a raw clone that nobody announced */
+        sm_enter();
+        sm_leave();
+    }
+    return sm_gate.generation;
+}

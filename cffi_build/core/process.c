@@ -37,6 +37,10 @@ enum sm_status sm_random(uint8_t *out, size_t length) {
     return sm_os_random(out, length) == 0 ? SM_OK : SM_NO_RANDOM;
 }
 
+uint64_t sm_boottime(void) {
+    return sm_os_boottime();
+}
+
 bool sm_lock_is_unlimited(void) {
     bool unlimited;
     return sm_os_may_lock_beyond_limit(&unlimited) == 0 && unlimited;

@@ -117,6 +117,10 @@ typedef struct sm_slot sm_slot;
 /* process.c: once per process, and at its ends */
 enum sm_status sm_start(void);
 void sm_stop(void); /* wipes all, views open or not: for exit only */
+/* A number that is another one in every forked child, raw clones included. */
+uint64_t sm_fork_generation(void);
+/* Nanoseconds since the machine booted, those of suspend counted (CLOCK_BOOTTIME). */
+uint64_t sm_boottime(void);
 const struct sm_failure *sm_failure_get(void);
 
 /* registry.c, purge.c (close), statistics.c */

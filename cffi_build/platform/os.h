@@ -41,6 +41,7 @@ int sm_os_populate(uint8_t *address, size_t length);
 /* The same for secret memory, which cannot be populated on request. */
 int sm_os_touch(uint8_t *address, size_t length);
 
+uint64_t sm_os_boottime(void); /* nanoseconds; those of suspend count */
 int sm_os_random(uint8_t *out, size_t length);
 int sm_os_may_lock_beyond_limit(bool *out);
 

@@ -6,9 +6,11 @@
 #include "cipher.h"
 #include "clearing.h"
 #include "ending.h"
+#include "gate.h"
 #include "heap_module.h"
 #include "scope.h"
 #include "sources.h"
+#include "transfer.h"
 #include "types.h"
 
 static PyMethodDef functions[] = {
@@ -25,6 +27,11 @@ static PyMethodDef functions[] = {
     {"heap_section", heap_section, METH_NOARGS, "heap_section(): a section of the crypto heap, not yet entered"},
     {"heap_start_python", heap_start_python, METH_NOARGS,
      "heap_start_python(): puts the crypto heap under Python's objects, prepared by sm_python_prepare()"},
+    {"apply", (PyCFunction)(void (*)(void))apply_changes, METH_FASTCALL,
+     "apply(*steps)\n--\n\nDoes several assignments as one: (object, name, value), (dict, key, value), (dict, key), (cell,)."},
+    {"transfer", (PyCFunction)(void (*)(void))files_transfer, METH_FASTCALL,
+     "transfer(source, target, work, /, *arguments)\n--\n\nReturns work(reader, writer, *arguments); the target appears "
+     "whole, or not at all."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -41,6 +48,11 @@ static int make_types(void) {
     if (Scope_Type == NULL || Cipher_Type == NULL || Prepared_Type == NULL) return -1;
     Section_Type = section_type_make();
     if (Section_Type == NULL || ending_start() != 0) return -1;
+    Gate_Type = gate_type_make();
+    Cell_Type = cell_type_make();
+    Keeper_Type = keeper_type_make();
+    File_Type = file_type_make();
+    if (Gate_Type == NULL || Cell_Type == NULL || Keeper_Type == NULL || File_Type == NULL) return -1;
     if (Py_AtExit(sm_stop) != 0) {
         PyErr_SetString(PyExc_ImportError, "securemem cannot start: Py_AtExit has no room for its wiping at exit");
         return -1;
@@ -66,6 +78,9 @@ static int execute(PyObject *module) {
     if (PyModule_AddObjectRef(module, "Reveal", (PyObject *)Reveal_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Cipher", (PyObject *)Cipher_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Prepared", (PyObject *)Prepared_Type) != 0) return -1;
+    if (PyModule_AddObjectRef(module, "Gate", (PyObject *)Gate_Type) != 0) return -1;
+    if (PyModule_AddObjectRef(module, "Cell", (PyObject *)Cell_Type) != 0) return -1;
+    if (PyModule_AddObjectRef(module, "Keeper", (PyObject *)Keeper_Type) != 0) return -1;
     return PyModule_AddObjectRef(module, "ArenaHandle", (PyObject *)ArenaHandle_Type);
 }
 

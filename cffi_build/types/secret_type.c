@@ -80,6 +80,16 @@ static PyObject *wipe(Secret *self, PyObject *ignored) {
     Py_RETURN_NONE;
 }
 
+void secret_wipe_later(Secret *self) {
+    if (self->slot == NULL || sm_secret_wipe(self->slot) != SM_OK) return;
+    sm_secret_return(self->slot);
+    self->slot = NULL;
+}
+
+bool secret_is_wiped(PyObject *self) {
+    return Py_TYPE(self) == Secret_Type && secret_state((Secret *)self) != SM_OK;
+}
+
 static PyObject *freeze(Secret *self, PyObject *ignored) {
     (void)ignored;
     enum sm_status status = self->slot == NULL ? SM_WIPED : sm_secret_freeze(self->slot);

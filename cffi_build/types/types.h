@@ -71,6 +71,11 @@ PyObject *secret_refuse_copy(PyObject *self, PyObject *ignored);
 PyObject *secret_refuse_bytes(PyObject *self, PyObject *ignored);
 PyObject *secret_refuse_number(PyObject *self);
 
+/* Zeroes it now, or, where a view is open, when that is released. */
+void secret_wipe_later(Secret *self);
+/* Whether it is wiped, or left in a parent process. */
+bool secret_is_wiped(PyObject *self);
+
 /* secret_make.c: the constructors and slices */
 PyObject *secret_zeros(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);
 PyObject *secret_random(PyObject *type, PyObject *const *args, Py_ssize_t count, PyObject *names);

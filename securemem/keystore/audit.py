@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from securemem._frozen import Frozen
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 __all__ = ["Event", "listener"]
 
-_logger = logging.getLogger("securemem.keystore")
 
-
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(Frozen):
     """One use of a key, or one change of it or of the store.
 
     operation: such as "encrypt", "rotate" or "lock". name: the key's, empty where the whole store is meant.
@@ -31,9 +27,10 @@ class Event:
 
 
 def _log(event: Event) -> None:
-    level = logging.INFO if event.outcome == "success" else logging.WARNING
-    _logger.log(
-        level,
+    import logging  # noqa: PLC0415 - a store without a log needs not wait for its import
+
+    logging.getLogger("securemem.keystore").log(
+        logging.INFO if event.outcome == "success" else logging.WARNING,
         "%s key=%r id=%s version=%d outcome=%s",
         event.operation,
         event.name,

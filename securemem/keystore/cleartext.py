@@ -5,13 +5,14 @@ What is exported is a secret that the program has to look after itself: policy, 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from securemem.keystore.lifecycle import lent
+from securemem.keystore._lending import lend
+from securemem.keystore.handle import stored_key
 from securemem.secure_bytes import SecureBytes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from securemem.arenas import Arena
+    from securemem.keystore._stored import Version
     from securemem.keystore.handle import KeyHandle
 
 __all__ = ["export"]
@@ -23,5 +24,8 @@ def export(key: KeyHandle, *, version: int | None = None, arena: Arena | None = 
     Raises KeyPolicyError for a key that is not extractable, or a version that is disabled or destroyed;
     KeyNotFoundError for a version that does not exist or a deleted key, StoreLockedError while the store is locked.
     """
-    with lent(key._vault, key._entry, "export", version) as (_, secret):  # noqa: SLF001 - a handle has no public way to its key
-        return SecureBytes.copy_of(secret, arena=arena)
+    return lend(stored_key(key), "export", version, _copy, arena)
+
+
+def _copy(_version: Version, secret: SecureBytes, arena: Arena | None) -> SecureBytes:
+    return SecureBytes.copy_of(secret, arena=arena)

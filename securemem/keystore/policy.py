@@ -2,39 +2,27 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from securemem._frozen import Frozen
 from securemem.exceptions import InvalidArgumentError
+from securemem.keystore._operations import USAGES, usages_of
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
-    from securemem.keystore.algorithms import KeyAlgorithm, Purpose
+    from securemem.keystore._algorithms import KeyAlgorithm
 
-__all__ = ["BOUNDED", "PROTECTING", "Policy", "Usage"]
+__all__ = ["Policy", "Usage"]
 
 Usage = Literal["encrypt", "decrypt", "wrap", "unwrap", "mac", "verify_mac", "sign", "verify", "agree", "derive"]
 
-_USAGES: dict[Purpose, frozenset[Usage]] = {
-    "encryption": frozenset({"encrypt", "decrypt"}),
-    "wrapping": frozenset({"wrap", "unwrap"}),
-    "authentication": frozenset({"mac", "verify_mac"}),
-    "signing": frozenset({"sign", "verify"}),
-    "agreement": frozenset({"agree"}),
-    "derivation": frozenset({"derive"}),
-}
-_ALL = frozenset[str]().union(*_USAGES.values())
-# Only the primary version does these.
-PROTECTING: frozenset[str] = frozenset({"encrypt", "wrap", "mac", "sign"})
-# These make something new: only in the key's time, and they are counted.
-BOUNDED: frozenset[str] = PROTECTING | {"agree", "derive"}
+_ALL = frozenset(USAGES)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Frozen, kw_only=True):
     """What a key may be used for; it cannot be changed later, only its extractability be given up.
 
     usages: any of "encrypt" and "decrypt"; "wrap" and "unwrap"; "mac" and "verify_mac"; "sign" and "verify"; "agree";
@@ -70,18 +58,24 @@ class Policy:
     def for_algorithm(self, algorithm: KeyAlgorithm) -> Policy:
         """The policy with its usages named, which must be what keys of the algorithm can be used for."""
         if self.usages is None:
-            return replace(self, usages=_USAGES[algorithm.purposes[0]])
-        possible = [_USAGES[purpose] for purpose in algorithm.purposes]
+            return self.__replace__(usages=usages_of(algorithm.purposes[0]))
+        possible = [usages_of(purpose) for purpose in algorithm.purposes]
         if not any(self.usages <= one for one in possible):
             groups = " or ".join(_listed(one) for one in possible)
             raise InvalidArgumentError(f"a key for {algorithm.name} is for {groups}, not for {_listed(self.usages)}")
         return self
 
+    @property
+    def bounds_each_use(self) -> bool:
+        """Whether time or bytes have to be looked at whenever the key protects something."""
+        return self.max_bytes is not None or self.not_before is not None or self.not_after is not None
+
     def encoded(self) -> bytes:
         """The policy in one way to write it, to be authenticated together with the key."""
-        times = [one.timestamp() if one else None for one in (self.not_before, self.not_after)]
-        fields = [sorted(self.usages or ()), self.extractable, *times, self.max_messages, self.max_bytes]
-        return json.dumps(fields, separators=(",", ":")).encode()
+        times = [repr(one.timestamp()) if one else "" for one in (self.not_before, self.not_after)]
+        limits = ["" if one is None else str(one) for one in (self.max_messages, self.max_bytes)]
+        fields = [",".join(sorted(self.usages or ())), str(int(self.extractable)), *times, *limits]
+        return ";".join(fields).encode()
 
 
 def _listed(usages: Iterable[str]) -> str:
@@ -94,7 +88,7 @@ def _checked_usages(usages: Iterable[Usage]) -> frozenset[Usage]:
     given = frozenset(usages)
     if unknown := given - _ALL:
         raise InvalidArgumentError(f"usages {_listed(unknown)} do not exist: choose from {_listed(_ALL)}")
-    if not any(given and given <= group for group in _USAGES.values()):
+    if not given or len({USAGES[one] for one in given}) > 1:
         raise InvalidArgumentError(f"a key has one purpose: usages {_listed(given) or 'of none'} are not of one")
     return given
 
@@ -102,6 +96,8 @@ def _checked_usages(usages: Iterable[Usage]) -> frozenset[Usage]:
 def _check_time(name: str, time: datetime | None) -> None:
     if time is None:
         return
+    from datetime import datetime  # noqa: PLC0415 - few policies have times
+
     if not isinstance(time, datetime):
         raise TypeError(f"{name} must be a datetime or None")
     if time.tzinfo is None:

@@ -2,40 +2,40 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
-from securemem._binding.memory import wipe
+from securemem._binding.memory import bytes_of
+from securemem._binding.operations import operate
 from securemem.crypto._workspace import bytes_view
-from securemem.exceptions import KeyExistsError, KeyNotFoundError, SizeError, SourceError
-from securemem.keystore import lifecycle, work
-from securemem.keystore.algorithms import algorithm_numbered, key_algorithm
+from securemem.exceptions import InvalidArgumentError, KeyExistsError, KeyNotFoundError, SizeError, SourceError
+from securemem.keystore import _boxes, _changes, _codes
+from securemem.keystore._algorithms import algorithm_numbered, key_algorithm
+from securemem.keystore._contents import Contents
+from securemem.keystore._gate import Keeper
+from securemem.keystore._header import DESCRIPTOR, HEADER, KEY_ID, WRAPPED, not_decrypted
+from securemem.keystore._stored import StoredKey
+from securemem.keystore._timers import Timers
 from securemem.keystore.audit import listener
-from securemem.keystore.box import HEADER, WRAPPED
-from securemem.keystore.handle import KeyHandle
-from securemem.keystore.lock import Timers
+from securemem.keystore.handle import KeyHandle, stored_key
 from securemem.keystore.policy import Policy
-from securemem.keystore.vault import Vault
-from securemem.keystore.versions import Entry
 from securemem.secure_bytes import SecureBytes
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import NoReturn
 
     from typing_extensions import Buffer
 
+    from securemem._types import Scope
     from securemem.arenas import Arena
-    from securemem.keystore.algorithms import KeyAlgorithmName
+    from securemem.keystore._algorithms import KeyAlgorithm, KeyAlgorithmName
     from securemem.keystore.audit import Event
-    from securemem.keystore.lock import KeyEncryptionKey
+    from securemem.keystore.kek import KeyEncryptionKey
 
 __all__ = ["KeyStore"]
 
 _USUAL = Policy()
-_KEY_ID = 16
-_DESCRIPTOR = 1 + _KEY_ID  # of a wrapped key: its algorithm's number and its id
 _LONGEST_SECRET = 2**20
+_LONGEST_NAME = 255
 
 
 class KeyStore:
@@ -61,7 +61,7 @@ class KeyStore:
     what kek.wrap() raises.
     """
 
-    __slots__ = ("__weakref__", "_vault")
+    __slots__ = ("__weakref__", "_contents", "_keeper")
 
     def __init__(  # noqa: PLR0913 - all but the first are named
         self,
@@ -73,7 +73,11 @@ class KeyStore:
         audit: Callable[[Event], None] | None = None,
         log: bool = False,
     ) -> None:
-        self._vault = Vault(kek, arena, Timers(idle_timeout, absolute_timeout), listener(audit, log=log))
+        if kek is not None:
+            _check_kek(kek)
+        timers = Timers(idle_timeout, absolute_timeout)
+        self._contents = Contents(kek, arena, timers, listener(audit, log=log))
+        self._keeper = Keeper(self._contents.gate)
 
     # Keys
 
@@ -85,19 +89,17 @@ class KeyStore:
         Raises InvalidArgumentError for a name or algorithm that cannot be, or a policy that does not fit the algorithm,
         and KeyExistsError for a name that is taken; so do all that make keys.
         """
-        lifecycle.check_name(name)
-        chosen = key_algorithm(algorithm)
-        with (
-            self._vault.changing("generate", name),
-            work.held(SecureBytes.random(chosen.size, arena=self._vault.arena)) as secret,
-        ):
-            return self._created(name, chosen.name, policy, secret)
+        _check_name(name)
+        return self._handle(
+            self._contents.change("generate", name, self._generate, name, key_algorithm(algorithm), _checked(policy))
+        )
 
-    def _created(
-        self, name: str, algorithm: str, policy: Policy, secret: SecureBytes, key_id: bytes | None = None
-    ) -> KeyHandle:
-        entry = lifecycle.create(self._vault, name, key_algorithm(algorithm), policy, secret, key_id=key_id)
-        return KeyHandle(self._vault, entry)
+    def _handle(self, key: StoredKey) -> KeyHandle:
+        return KeyHandle(key, self._keeper)
+
+    def _generate(self, name: str, algorithm: KeyAlgorithm, policy: Policy) -> StoredKey:
+        secret = SecureBytes.random(algorithm.size, arena=self._contents.arena)
+        return _changes.create_from(self._contents, name, algorithm, policy, secret, None)
 
     def import_key(
         self,
@@ -115,15 +117,32 @@ class KeyStore:
         Raises SizeError for a key or key_id of another size, SourceError for a buffer that cannot be wiped; what was
         given is then left as it was.
         """
-        lifecycle.check_name(name)
+        _check_name(name)
         chosen = key_algorithm(algorithm)
         _check_key_id(key_id)
-        with self._vault.changing("import_key", name):
-            self._check_free(name)
-            policy.for_algorithm(chosen)
-            lifecycle.check_size(chosen, _size(secret))
-            with _taking(secret, self._vault.arena) as taken:
-                return self._created(name, algorithm, policy, taken, key_id)
+        return self._handle(
+            self._contents.change("import_key", name, self._import, name, chosen, secret, _checked(policy), key_id)
+        )
+
+    def _import(
+        self, name: str, algorithm: KeyAlgorithm, secret: SecureBytes | Buffer, policy: Policy, key_id: bytes | None
+    ) -> StoredKey:
+        self._check_free(name)
+        policy.for_algorithm(algorithm)
+        _changes.check_size(algorithm, _size(secret))
+        taken = self._copied(secret)
+        return _changes.create(self._contents, name, algorithm, policy, taken, key_id, secret)
+
+    def _copied(self, secret: SecureBytes | Buffer) -> SecureBytes:
+        """The secret itself, or a copy of that in a writable buffer, which the caller wipes."""
+        if isinstance(secret, SecureBytes):
+            return secret
+        view = bytes_view(secret, "the secret")
+        if view.readonly:
+            raise SourceError(
+                "the buffer must be writable, as it is wiped: copy it into a bytearray or SecureBytes first"
+            )
+        return SecureBytes.copy_of(view, arena=self._contents.arena)
 
     def derive(
         self,
@@ -138,18 +157,23 @@ class KeyStore:
 
         The same source, algorithm and context give the same key with the same key id, whatever its name.
         """
-        lifecycle.check_name(name)
+        _check_name(name)
         chosen = key_algorithm(algorithm)
         self._check_free(name)
-        policy.for_algorithm(chosen)
+        _checked(policy).for_algorithm(chosen)
         info = b"securemem derive 1" + bytes((chosen.number,)) + context
-        vault, entry = source._vault, source._entry  # noqa: SLF001 - both are of this package
-        secret = vault.use(entry, "derive", None, work.derive, info, _KEY_ID + chosen.size)
-        with work.held(secret), self._vault.changing("derive", name):
-            with secret[:_KEY_ID].reveal() as view:
-                key_id = bytes(view)
-            with work.held(secret[_KEY_ID:]) as own:
-                return self._created(name, algorithm, policy, own, key_id)
+        return self._handle(operate(0, self._derive, name, chosen, policy, stored_key(source), info))
+
+    def _derive(
+        self, _scope: Scope, name: str, algorithm: KeyAlgorithm, policy: Policy, source: StoredKey, info: bytes
+    ) -> StoredKey:
+        contents = self._contents
+        both = source.use(_codes.derive, source.primary, info, KEY_ID + algorithm.size, contents.arena)
+        with both[:KEY_ID].reveal() as view:
+            key_id = bytes(view)
+        return contents.change(
+            "derive", name, _changes.create_from, contents, name, algorithm, policy, both[KEY_ID:], key_id
+        )
 
     def unwrap(
         self, name: str, wrapped: Buffer, policy: Policy = _USUAL, *, source: KeyHandle, context: bytes = b""
@@ -158,29 +182,34 @@ class KeyStore:
 
         Raises DecryptionError for another source or context, and for what was changed.
         """
-        lifecycle.check_name(name)
+        _check_name(name)
         self._check_free(name)
-        view = bytes_view(wrapped, "the wrapped key")
-        vault, entry = source._vault, source._entry  # noqa: SLF001 - both are of this package
-        head, descriptor = bytes(view[:HEADER]), bytes(view[HEADER : HEADER + _DESCRIPTOR])
-        version = entry.find(head)
-        chosen = algorithm_numbered(descriptor[0]) if len(descriptor) == _DESCRIPTOR else None
-        if version is None or chosen is None or head != version.header_of(WRAPPED):
-            vault.refuse_box(entry, "unwrap")
-        policy.for_algorithm(chosen)
-        secret = vault.use(entry, "unwrap", version, work.unwrap, view, (HEADER + _DESCRIPTOR, context))
-        with work.held(secret), self._vault.changing("unwrap", name):
-            return self._created(name, chosen.name, policy, secret, descriptor[1:])
+        _checked(policy)
+        plain = bytes_of(wrapped, "the wrapped key")
+        return self._handle(operate(0, self._unwrap, name, plain, policy, stored_key(source), context))
+
+    def _unwrap(
+        self, _scope: Scope, name: str, wrapped: bytes, policy: Policy, source: StoredKey, context: bytes
+    ) -> StoredKey:
+        contents, key_id = self._contents, wrapped[HEADER + 1 : HEADER + DESCRIPTOR]
+        version = source.find(wrapped[:HEADER], WRAPPED)
+        if version is None or len(key_id) != KEY_ID:
+            source.refuse_box("unwrap")
+        secret = source.use(_boxes.unwrap, version, wrapped, context)
+        chosen = algorithm_numbered(wrapped[HEADER])  # authentic only from here on
+        if chosen is None or not chosen.least <= len(secret) <= chosen.most:
+            raise not_decrypted()
+        return contents.change("unwrap", name, _changes.create_from, contents, name, chosen, policy, secret, key_id)
 
     def _check_free(self, name: str) -> None:
-        if name in self._vault.entries:
+        if name in self._contents.entries:
             raise KeyExistsError(f"the store has {name!r} already: delete it first, or rotate the key")
 
     def __getitem__(self, name: str) -> KeyHandle:
         """The handle of a key; can be had of a locked store too. KeyNotFoundError where there is none of that name."""
-        found = self._vault.entries.get(name)
-        if isinstance(found, Entry):
-            return KeyHandle(self._vault, found)
+        found = self._contents.entries.get(name)
+        if isinstance(found, StoredKey):
+            return self._handle(found)
         hint = " it is an opaque secret: get() it" if found is not None else ""
         raise KeyNotFoundError(f"the store has no key {name!r}{':' if hint else ''}{hint}")
 
@@ -192,37 +221,33 @@ class KeyStore:
         It is taken, or wiped, as by import_key(). Raises KeyExistsError where the name is a key's, SizeError for
         another size.
         """
-        lifecycle.check_name(name)
-        with self._vault.changing("put", name):
-            if isinstance(self._vault.entries.get(name), Entry):
-                raise KeyExistsError(f"{name!r} is a key: choose another name for the secret")
-            if not 0 < _size(secret) <= _LONGEST_SECRET:
-                raise SizeError(f"an opaque secret has 1 to {_LONGEST_SECRET} bytes")
-            with _taking(secret, self._vault.arena) as taken:
-                self._vault.put(name, taken)
+        _check_name(name)
+        self._contents.change("put", name, self._put, name, secret)
+
+    def _put(self, name: str, secret: SecureBytes | Buffer) -> None:
+        if isinstance(self._contents.entries.get(name), StoredKey):
+            raise KeyExistsError(f"{name!r} is a key: choose another name for the secret")
+        if not 0 < _size(secret) <= _LONGEST_SECRET:
+            raise SizeError(f"an opaque secret has 1 to {_LONGEST_SECRET} bytes")
+        _changes.put(self._contents, name, self._copied(secret), secret)
 
     def get(self, name: str, *, arena: Arena | None = None) -> SecureBytes:
         """A copy of an opaque secret, in the given arena or the store's; KeyNotFoundError where there is none."""
-        with self._vault.changing("get", name):
-            found = self._vault.entries.get(name)
-            if not isinstance(found, bytes):
-                hint = " it is a key, and can only be used" if found is not None else ""
-                raise KeyNotFoundError(f"the store has no opaque secret {name!r}{':' if hint else ''}{hint}")
-            return self._vault.get(name, found, arena)
+        return self._contents.run("get", name, self._contents.get, name, arena)
 
     # All of them
 
     def __contains__(self, name: object) -> bool:
         """Whether there is a key or an opaque secret of that name."""
-        return name in self._vault.entries
+        return name in self._contents.entries
 
     def __iter__(self) -> Iterator[str]:
         """The names of keys and opaque secrets, as they are now, in the order of their making."""
-        return iter(tuple(self._vault.entries))
+        return iter(tuple(self._contents.entries))
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._vault.entries)
+        return len(self._contents.entries)
 
     def __bool__(self) -> bool:
         """True: an empty store is a store."""
@@ -230,21 +255,18 @@ class KeyStore:
 
     def delete(self, name: str) -> None:
         """Destroy all versions of a key, or an opaque secret, and forget its name; KeyNotFoundError where it is not."""
-        with self._vault.changing("delete", name):
-            if name not in self._vault.entries:
-                raise KeyNotFoundError(f"the store has no {name!r}")
-            self._vault.forget(name)
+        self._contents.change("delete", name, _changes.delete, self._contents, name)
 
     def clear(self) -> None:
         """Destroy all keys and opaque secrets, of a locked store too."""
-        self._vault.clear()
+        self._contents.gate.change_locked_too(_changes.clear, self._contents)
 
     # The lock
 
     @property
     def locked(self) -> bool:
         """Whether the store is locked."""
-        return self._vault.locked
+        return self._contents.locked
 
     def lock(self) -> None:
         """End all sessions and streams, and wipe every key in clear, the root key too; locking again is no error.
@@ -252,7 +274,7 @@ class KeyStore:
         Waits for the uses that go on in other threads. Raises NoKeyEncryptionKeyError where there is no kek, as the
         keys would be lost.
         """
-        self._vault.lock()
+        self._contents.lock()
 
     def unlock(self, kek: KeyEncryptionKey) -> None:
         """Recover the root key, and start the timers anew.
@@ -260,12 +282,13 @@ class KeyStore:
         Raises DecryptionError for a wrong kek, NoKeyEncryptionKeyError for a store without one, and what kek.unwrap()
         raises. A Passphrase is wiped, whether right or wrong.
         """
-        self._vault.unlock(kek)
+        _check_kek(kek)
+        self._contents.unlock(kek)
 
     def change_kek(self, kek: KeyEncryptionKey) -> None:
         """Wrap the root key by another key-encryption key, or a first one; from then on only that unlocks."""
-        with self._vault.changing("change_kek"):
-            self._vault.change_kek(kek)
+        _check_kek(kek)
+        self._contents.change_kek(kek)
 
     def __repr__(self) -> str:
         """How many keys, and whether it is locked; no bytes."""
@@ -281,24 +304,36 @@ def _check_key_id(key_id: bytes | None) -> None:
         return
     if not isinstance(key_id, bytes):
         raise TypeError(f"key_id must be bytes or None, not {type(key_id).__name__}")
-    if len(key_id) != _KEY_ID:
-        raise SizeError(f"a key id has {_KEY_ID} bytes, not {len(key_id)}")
+    if len(key_id) != KEY_ID:
+        raise SizeError(f"a key id has {KEY_ID} bytes, not {len(key_id)}")
+
+
+def _check_name(name: str) -> None:
+    """TypeError for what is no str, InvalidArgumentError unless it has 1 to 255 printable characters."""
+    if not isinstance(name, str):
+        raise TypeError(f"a name must be a str, not {type(name).__name__}")
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise InvalidArgumentError(f"a name has 1 to {_LONGEST_NAME} printable characters")
+
+
+def _checked(policy: Policy) -> Policy:
+    if not isinstance(policy, Policy):
+        raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
+    return policy
+
+
+def _check_kek(kek: KeyEncryptionKey) -> None:
+    if not callable(getattr(kek, "wrap", None)) or not callable(getattr(kek, "unwrap", None)):
+        raise TypeError(
+            f"a key-encryption key is an object with wrap() and unwrap(), not {type(kek).__name__}: "
+            "for a passphrase, Passphrase(SecureBytes.take(bytearray(...)))"
+        )
 
 
 def _size(secret: SecureBytes | Buffer) -> int:
+    if isinstance(secret, str):
+        raise TypeError(
+            "a secret must be a SecureBytes or a writable buffer, not str, which cannot be wiped: "
+            "SecureBytes.take(bytearray(...)) makes one"
+        )
     return len(secret) if isinstance(secret, SecureBytes) else bytes_view(secret, "the secret").nbytes
-
-
-@contextmanager
-def _taking(secret: SecureBytes | Buffer, arena: Arena | None) -> Iterator[SecureBytes]:
-    """The secret itself, or that in a writable buffer; what was given is wiped at the end, but not by an error."""
-    if isinstance(secret, SecureBytes):
-        yield secret
-        work.discard(secret)
-        return
-    view = bytes_view(secret, "the secret")
-    if view.readonly:
-        raise SourceError("the buffer must be writable, as it is wiped: copy it into a bytearray or SecureBytes first")
-    with work.held(SecureBytes.copy_of(view, arena=arena)) as own:
-        yield own
-        wipe(view)

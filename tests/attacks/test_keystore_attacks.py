@@ -14,8 +14,8 @@ import io
 from securemem import DecryptionError, KeyStore, Passphrase, Policy
 from securemem.crypto import wrap
 from securemem.crypto.argon2 import Cost
-from securemem.keystore import passphrase as passphrases
-from securemem.keystore.passphrase import argon2id
+from securemem.keystore.kek import passphrase as passphrases
+from securemem.keystore.kek.passphrase import argon2id
 
 class Device:
     def __init__(self): self.secret = SecureBytes.random(32)
@@ -23,10 +23,10 @@ class Device:
     def unwrap(self, wrapped, context): return wrap.unwrap(self.secret, wrapped)
 
 def passphrase(secret): return Passphrase(secret, cost=Cost(8, 1))
-def root(store): return store._vault.sealing.root.secret
+def root(store): return store._contents.root.cell.value
 def clear(key, number=1):
-    version = key._entry.numbered(number)
-    return key._vault.secret(key._entry, version)
+    version = key._key.numbered(number)
+    return key._key.contents.gate.run(key._key.contents.opened, version)
 
 control = fill(bytearray(32))
 def watch(secret): tell(secret); tell(control)
@@ -260,11 +260,12 @@ stand_still()
 
 
 BREAK = """
-from dataclasses import replace
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from securemem._binding.operations import Cipher
 from securemem.crypto import _xaes as xaes
 from securemem.crypto import agreement, kdf, mac, signing
-from securemem.keystore import lifecycle, sealing, streams, work
+from securemem.keystore import _changes as changes, _root_key as root_key, _streams as streams
 from securemem.storage import memory
 
 class Stop(Exception): pass
@@ -303,8 +304,15 @@ kept = []
 store = KeyStore(device)
 def aes(policy=Policy()): return store.generate("key", "AES-256-GCM", policy)
 def breaking_cipher(key):
-    version = key._entry.primary
-    version.cipher = replace(version.cipher, cipher=Plain)
+    if key.algorithm == "AES-256-GCM":
+        key._key.primary.cipher = Cipher("broken", Plain, None, InvalidTag, 32, 12, 16, 0)
+    else:
+        key._key.primary.cipher = Cipher("broken", Plain, xaes.blocks, InvalidTag, 32, 24, 16, xaes.COMMITMENT)
+def breaking_blocks(key):
+    def blocks(secret):
+        xaes.blocks(secret)
+        raise Stop
+    key._key.primary.cipher = Cipher("broken", AESGCM, blocks, InvalidTag, 32, 24, 16, xaes.COMMITMENT)
 """
 BREAKING = {
     "encrypt": "key = aes(); watch(clear(key)); breaking_cipher(key); breaks(key.encrypt, b'x')",
@@ -324,7 +332,7 @@ BREAKING = {
         "breaks(key.rewrap, box)"
     ),
     "encrypt, XAES": (
-        "key = store.generate('key'); watch(clear(key)); broken(xaes, 'xaes_inputs'); breaks(key.encrypt, b'x')"
+        "key = store.generate('key'); watch(clear(key)); breaking_blocks(key); breaks(key.encrypt, b'x')"
     ),
     "session": (
         "key = aes(); watch(clear(key)); Stop = TypeError; session = key.session(); breaks(session.encrypt, 'text')\n"
@@ -335,7 +343,7 @@ BREAKING = {
         "breaks(session.encrypt, 'text'); session.end()"
     ),
     "default session, in its cipher": (
-        "key = store.generate('key'); watch(clear(key)); session = key.session(); broken(xaes, 'xaes_inputs')\n"
+        "key = store.generate('key'); watch(clear(key)); breaking_cipher(key); session = key.session()\n"
         "breaks(session.encrypt, b'x'); session.end()"
     ),
     "session, decrypt": (
@@ -343,17 +351,17 @@ BREAKING = {
         "Stop = DecryptionError; breaks(session.decrypt, box[:-1] + bytes([box[-1] ^ 1])); session.end()"
     ),
     "a failing start of a session": (
-        "key = store.generate('key'); watch(clear(key)); broken(xaes, 'pin'); breaks(key.session)"
+        "key = store.generate('key'); watch(clear(key)); breaking_blocks(key); breaks(key.session)"
     ),
     "mac": (
         "key = store.generate('key', 'HMAC-SHA-256'); watch(clear(key)); broken(mac, '_code')\nbreaks(key.mac, b'x')"
     ),
     "sign": (
         "key = store.generate('key', 'Ed25519'); watch(clear(key))\n"
-        "broken(work, 'ed25519_sign'); breaks(key.sign, b'x')"
+        "broken(signing, 'ed25519_sign'); breaks(key.sign, b'x')"
     ),
     "agree": (
-        "key = store.generate('key', 'X25519'); watch(clear(key)); broken(work, 'x25519_exchange')\n"
+        "key = store.generate('key', 'X25519'); watch(clear(key)); broken(agreement, 'x25519_exchange')\n"
         "breaks(key.agree, key.public_key())"
     ),
     "derive": (
@@ -362,25 +370,25 @@ BREAKING = {
     ),
     "wrap": (
         "other = store.generate('other', policy=Policy(usages={'wrap', 'unwrap'}))\n"
-        "key = aes(Policy(extractable=True)); watch(clear(key)); broken(work, 'seal'); breaks(other.wrap, key)"
+        "key = aes(Policy(extractable=True)); watch(clear(key)); breaking_cipher(other); breaks(other.wrap, key)"
     ),
     "unwrap": (
         "other = store.generate('other', policy=Policy(usages={'wrap', 'unwrap'}))\n"
         "key = aes(Policy(extractable=True))\n"
-        "wrapped = other.wrap(key); watch(clear(key)); store.delete('key'); broken(lifecycle, 'create')\n"
+        "wrapped = other.wrap(key); watch(clear(key)); store.delete('key'); broken(changes, 'create')\n"
         "breaks(store.unwrap, 'key', wrapped, source=other)"
     ),
     "import_key": (
-        "secret = SecureBytes.random(32); watch(secret); broken(memory.MemoryRecords, '__setitem__')\n"
+        "secret = SecureBytes.random(32); watch(secret); broken(memory.MemoryRecords, 'commit')\n"
         "breaks(store.import_key, 'key', 'AES-256-GCM', secret); secret.wipe()"
     ),
     "put": (
-        "secret = SecureBytes.random(32); watch(secret); broken(memory.MemoryRecords, '__setitem__')\n"
+        "secret = SecureBytes.random(32); watch(secret); broken(memory.MemoryRecords, 'commit')\n"
         "breaks(store.put, 'key', secret); secret.wipe()"
     ),
-    "rotate": "key = aes(); key.encrypt(b'x'); watch(clear(key)); broken(lifecycle, '_add'); breaks(key.rotate)",
+    "rotate": "key = aes(); key.encrypt(b'x'); watch(clear(key)); broken(changes._Change, 'add'); breaks(key.rotate)",
     "forbid_extraction": (
-        "key = aes(Policy(extractable=True)); watch(clear(key)); broken(memory.MemoryRecords, '__setitem__')\n"
+        "key = aes(Policy(extractable=True)); watch(clear(key)); broken(memory.MemoryRecords, 'commit')\n"
         "breaks(key.forbid_extraction)"
     ),
     "encrypt_stream, source": (
@@ -394,13 +402,16 @@ BREAKING = {
         "stream.seek(0); breaks(key.decrypt_stream, stream, BreakingFile())"
     ),
     "key of a stream": (
-        "key = aes(); whole = streams.PreparedCipher\n"
-        "def telling(algorithm, secret): watch(secret); return whole(algorithm, secret)\n"
-        "streams.PreparedCipher = telling\n"
+        "key = aes(); whole = streams.algorithm_named\n"
+        "class Telling:\n"
+        "    def __init__(self, name): self.cipher, self.whole = self, whole(name).cipher\n"
+        "    def prepare(self, secret): watch(secret); return self.whole.prepare(secret)\n"
+        "    def __getattr__(self, name): return getattr(self.whole, name)\n"
+        "streams.algorithm_named = Telling\n"
         "breaks(key.encrypt_stream, BreakingFile(bytes(300000)), io.BytesIO())"
     ),
     "unlock": (
-        "key = aes(); key.encrypt(b'x'); watch(root(store)); store.lock(); mend = broken(sealing, 'Key')\n"
+        "key = aes(); key.encrypt(b'x'); watch(root(store)); store.lock(); mend = broken(root_key, 'Key')\n"
         "breaks(store.unlock, device); mend(); store.unlock(device); store.lock(); store.unlock(device)"
     ),
 }

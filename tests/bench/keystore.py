@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from securemem import Arena, KeyHandle, KeyStore
 from securemem.crypto.aead import AlgorithmName, Key
-from securemem.keystore.streams import CHUNK
+from securemem.keystore._streams import CHUNK
 from tests.bench.measures import Count, Loop, Measure, Outcome, Ratio, statement
 
 MANY = 100_000

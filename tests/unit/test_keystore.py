@@ -356,7 +356,7 @@ def test_what_could_not_be_kept_is_left_as_it_was(store, monkeypatch):
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(MemoryRecords, "__setitem__", fail)
+        patched.setattr(MemoryRecords, "commit", fail)
         for given in (secret, plain):
             with pytest.raises(MemoryError):
                 store.import_key("key", "AES-256-GCM", given)

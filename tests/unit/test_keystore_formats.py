@@ -159,5 +159,5 @@ def test_every_algorithm_has_the_number_that_is_documented(store):
     text = (Path(__file__).parents[2] / "docs" / "reference" / "box-format.md").read_text()
     for algorithm, number in NUMBERS.items():
         key = store.generate(algorithm, algorithm)
-        assert key._entry.algorithm.number == number
+        assert key._key.algorithm.number == number
         assert f"| {number} | {algorithm} |" in text

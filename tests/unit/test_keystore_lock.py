@@ -33,7 +33,7 @@ from securemem import (
 )
 from securemem.crypto import wrap
 from securemem.crypto.argon2 import Cost
-from securemem.keystore import KeyEncryptionKey, lock
+from securemem.keystore import KeyEncryptionKey, _timers
 
 CHEAP = Cost(8, 1)
 PATIENCE = 30  # seconds until what should happen counts as not happening
@@ -290,11 +290,11 @@ def test_the_absolute_timer_locks_whatever_is_used():
 
 def test_timers_count_suspend(monkeypatch):
     """They read CLOCK_BOOTTIME, once a second at least: when that jumps, the store locks."""
-    assert abs(lock.boottime() - time.clock_gettime(time.CLOCK_BOOTTIME)) < PATIENCE
+    assert abs(_timers.boottime() - time.clock_gettime(time.CLOCK_BOOTTIME)) < PATIENCE
     store = KeyStore(passphrase(), idle_timeout=3600)
     store.generate("key")
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    monkeypatch.setattr(lock, "boottime", lambda: now + 7200)
+    monkeypatch.setattr(_timers, "boottime", lambda: now + 7200)
     until(lambda: store.locked)
 
 
@@ -313,10 +313,10 @@ def test_a_store_that_nobody_has_ends_with_its_timer():
     """The thread does not keep the store alive."""
     store = KeyStore(passphrase(), idle_timeout=3600)
     store.generate("key")
-    vault = weakref.ref(store._vault)
+    contents = weakref.ref(store._contents)
     del store
     gc.collect()
-    until(lambda: vault() is None)
+    until(lambda: contents() is None)
 
 
 def test_threads_use_one_store_at_once(store):
@@ -346,7 +346,7 @@ def test_threads_use_one_store_at_once(store):
     for _ in range(15):
         time.sleep(0.05)
         store.lock()
-        assert store._vault._open == {}
+        assert store._contents.gate.held == 0
         store.unlock(passphrase())
     stop.set()
     for thread in threads:
@@ -392,25 +392,28 @@ def test_locking_waits_for_a_use_that_goes_on(store):
     inside, go_on = threading.Event(), threading.Event()
     results = []
 
-    def work(_version, secret, _data, _extra):
+    def work():
+        secret = store._contents.opened(key._key.primary)
         inside.set()
         assert go_on.wait(PATIENCE)
         results.append(secret.wiped)
 
-    user = threading.Thread(target=store._vault.use, args=(key._entry, "encrypt", key._entry.primary, work, b""))
+    user = threading.Thread(target=store._contents.gate.run, args=(work,))
     user.start()
     assert inside.wait(PATIENCE)
     locker = threading.Thread(target=store.lock)
     locker.start()
-    until(lambda: store.locked)
+    until(lambda: not store._contents.gate.is_open)
     with pytest.raises(StoreLockedError):
         key.encrypt(b"x")
     assert locker.is_alive()
+    assert not store.locked  # that is said when the keys are wiped
     go_on.set()
     locker.join(PATIENCE)
     user.join(PATIENCE)
     assert results == [False]
-    assert store._vault._open == {}
+    assert store.locked
+    assert store._contents.gate.held == 0
 
 
 def test_a_use_may_lock_its_own_store(store):
@@ -422,7 +425,10 @@ def test_a_use_may_lock_its_own_store(store):
     with pytest.raises(StoreLockedError):
         noisy.generate("key").encrypt(b"x")
     assert [event.operation for event in heard[:2]] == ["generate", "lock"]
-    store._vault.use(key._entry, "encrypt", key._entry.primary, lambda *_: store.lock(), b"")
+    seen = []
+    store._contents.gate.run(lambda: (store.lock(), seen.append((store.locked, store._contents.gate.held))))
+    assert seen == [(False, 2)]  # the root key and the key, which whoever leaves last wipes
+    assert (store.locked, store._contents.gate.held) == (True, 0)
     store.unlock(passphrase())
     assert key.decrypt(box) == b"x"
 
@@ -477,11 +483,10 @@ def test_a_fork_in_the_middle_of_a_use(store):
     inside, go_on = threading.Event(), threading.Event()
 
     def hold():
-        with store._vault.changing("test"):
-            inside.set()
-            go_on.wait(PATIENCE)
+        inside.set()
+        go_on.wait(PATIENCE)
 
-    thread = threading.Thread(target=hold)
+    thread = threading.Thread(target=store._contents.gate.change, args=(hold,))
     thread.start()
     assert inside.wait(PATIENCE)
 

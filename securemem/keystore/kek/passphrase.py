@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import struct
 from os import urandom
-from typing import TYPE_CHECKING, Final
 
+from securemem._binding.gates import apply
+from securemem._binding.operations import operate
 from securemem.crypto._workspace import check_secret
 from securemem.crypto.aead import Key
 from securemem.crypto.argon2 import Cost, argon2id
 from securemem.exceptions import InvalidArgumentError
-from securemem.keystore.box import not_decrypted
-from securemem.keystore.work import discard, held
+from securemem.keystore._header import not_decrypted
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn, Self
 
+    from securemem._types import Scope
     from securemem.secure_bytes import SecureBytes
 
 __all__ = ["Passphrase"]
 
-_MAGIC: Final = b"smp\x01"
-_HEAD: Final = struct.Struct(">4sII16s")  # magic and version, memory_kib, passes, salt
-_DEFAULT: Final = Cost()
-_HIGHEST: Final = Cost(memory_kib=1024 * 1024, passes=64)
+_MAGIC = b"smp\x01"
+_HEAD = struct.Struct(">4sII16s")  # magic and version, memory_kib, passes, salt
+_DEFAULT = Cost()
+_HIGHEST = Cost(memory_kib=1024 * 1024, passes=64)
 
 
 class Passphrase:
@@ -52,10 +54,18 @@ class Passphrase:
 
         Raises OutOfMemoryError where Argon2id cannot have its memory, WipedError when the passphrase was used before.
         """
+        return operate(0, self._wrap, key, context)
+
+    def _wrap(self, _scope: Scope, key: SecureBytes, context: bytes) -> bytes:
         salt = urandom(16)
         head = _HEAD.pack(_MAGIC, self._cost.memory_kib, self._cost.passes, salt)
-        with held(self._secret) as secret, held(argon2id(secret, salt, cost=self._cost)) as derived:
-            return head + Key(derived).encrypt(key, head + context)
+        return head + Key(self._derived(salt, self._cost)).encrypt(key, head + context)
+
+    def _derived(self, salt: bytes, cost: Cost) -> SecureBytes:
+        try:
+            return argon2id(self._secret, salt, cost=cost)
+        finally:
+            apply((self._secret,))
 
     def unwrap(self, wrapped: bytes, context: bytes) -> SecureBytes:
         """Decrypt what wrap() gave. The passphrase is wiped.
@@ -63,15 +73,24 @@ class Passphrase:
         Raises DecryptionError for another passphrase or context, or what was changed; InvalidArgumentError for a cost
         above the highest, OutOfMemoryError and WipedError as wrap().
         """
-        with held(self._secret) as secret:
-            if len(wrapped) < _HEAD.size or not wrapped.startswith(_MAGIC):
-                raise not_decrypted()
-            _, memory_kib, passes, salt = _HEAD.unpack_from(wrapped)
-            cost = Cost(memory_kib, passes)
-            _check_cost(cost, self._highest)
-            head, box = wrapped[: _HEAD.size], memoryview(wrapped)[_HEAD.size :]
-            with held(argon2id(secret, salt, cost=cost)) as derived:
-                return Key(derived).decrypt(box, head + context)
+        return operate(0, self._unwrap, wrapped, context)
+
+    def _unwrap(self, _scope: Scope, wrapped: bytes, context: bytes) -> SecureBytes:
+        try:
+            head, salt, cost = self._read(wrapped)
+        except BaseException:
+            apply((self._secret,))
+            raise
+        return Key(self._derived(salt, cost)).decrypt(memoryview(wrapped)[_HEAD.size :], head + context)
+
+    def _read(self, wrapped: bytes) -> tuple[bytes, bytes, Cost]:
+        """The head of what wrap() gave, and the salt and cost in it."""
+        if len(wrapped) < _HEAD.size or not wrapped.startswith(_MAGIC):
+            raise not_decrypted()
+        _, memory_kib, passes, salt = _HEAD.unpack_from(wrapped)
+        cost = Cost(memory_kib, passes)
+        _check_cost(cost, self._highest)
+        return wrapped[: _HEAD.size], salt, cost
 
     def __enter__(self) -> Self:
         """Return the passphrase itself."""
@@ -79,7 +98,7 @@ class Passphrase:
 
     def __exit__(self, *_: object) -> None:
         """Wipe it, if it was not used."""
-        discard(self._secret)
+        apply((self._secret,))
 
     def __repr__(self) -> str:
         """Tell the cost, and nothing of the passphrase."""

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from securemem._frozen import Frozen
 from securemem.crypto._ciphers import ALGORITHMS as CIPHERS
 from securemem.crypto._ciphers import Algorithm as Cipher
 from securemem.crypto.agreement import x25519_public_key
 from securemem.crypto.signing import ed25519_public_key
 from securemem.exceptions import InvalidArgumentError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -38,8 +39,7 @@ KeyAlgorithmName = Literal[
 _UNBOUNDED = 2**62
 
 
-@dataclass(frozen=True, slots=True)
-class KeyAlgorithm:
+class KeyAlgorithm(Frozen):
     """One algorithm that a key is for. Sizes in bytes.
 
     number: what stands for it in boxes; never given to another one.

@@ -5,17 +5,18 @@ A header is whole and fixed, so it is looked up as it is: what is not the header
 
 from __future__ import annotations
 
-from typing import Final
-
 from securemem.crypto._ciphers import NOT_DECRYPTED
 from securemem.exceptions import DecryptionError
 
-__all__ = ["BOX", "HEADER", "STREAM", "WRAPPED", "header", "not_decrypted"]
+__all__ = ["BOX", "DESCRIPTOR", "HEADER", "KEY_ID", "STREAM", "WRAPPED", "header", "not_decrypted"]
 
-HEADER: Final = 24  # bytes
-BOX: Final = 1
-STREAM: Final = 2
-WRAPPED: Final = 3
+HEADER = 24  # bytes
+KEY_ID = 16
+DESCRIPTOR = 1 + KEY_ID  # of a wrapped key: its algorithm's number and its id
+
+BOX = 1
+STREAM = 2
+WRAPPED = 3
 
 _MAGIC = b"smb\x01"  # the last byte is the version of the format
 

@@ -1,0 +1,258 @@
+"""What changes keys and secrets: each function is called by `Contents.change`, inside the gate and alone there."""
+
+from __future__ import annotations
+
+from os import urandom
+
+from securemem.exceptions import KeyExistsError, KeyNotFoundError, KeyPolicyError, SizeError
+from securemem.keystore import _entries
+from securemem.keystore._gate import apply
+from securemem.keystore._stored import Facts, State, StoredKey, StoredSecret, Version
+from securemem.secure_bytes import SecureBytes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Buffer
+
+    from securemem.keystore._algorithms import KeyAlgorithm
+    from securemem.keystore._contents import Contents
+    from securemem.keystore._stored import VersionInfo
+    from securemem.keystore.policy import Policy
+
+__all__ = [
+    "clear",
+    "create",
+    "create_from",
+    "delete",
+    "destroy",
+    "disable",
+    "enable",
+    "forbid_extraction",
+    "promote",
+    "put",
+    "rotate",
+]
+
+
+class _Change:
+    """What a key is to become. Nothing of it shows until commit().
+
+    facts: of each version, those of new ones too. secrets: of new ones. ended: cells that lose what they hold.
+    """
+
+    def __init__(self, key: StoredKey) -> None:
+        self.key = key
+        self.policy = key.policy
+        self.facts = {version: version.facts for version in key.versions}
+        self.secrets: dict[Version, SecureBytes] = {}
+        self.ended: list[Version] = []
+
+    def add(self, key_id: bytes, secret: SecureBytes) -> Version:
+        """A new version, pending."""
+        algorithm = self.key.algorithm
+        public = b"" if algorithm.public_key is None else algorithm.public_key(secret)
+        facts = Facts(len(self.facts) + 1, key_id, State.PENDING, b"", public=public)
+        version = Version(self.key, facts)
+        self.facts[version], self.secrets[version] = facts, secret
+        return version
+
+    def put_in(self, version: Version, state: State) -> None:
+        """Another state."""
+        self.facts[version] = self.facts[version].__replace__(state=state)
+
+    def promote(self, version: Version) -> None:
+        """Primary; the primary one is active from then on."""
+        for other, facts in tuple(self.facts.items()):
+            if facts.state is State.PRIMARY and other is not version:
+                self.put_in(other, State.ACTIVE)
+        self.put_in(version, State.PRIMARY)
+
+    def reseal_all(self) -> None:
+        """Seal every version anew, as what is bound to all of them changes."""
+        self.facts = {version: facts.__replace__() for version, facts in self.facts.items()}
+
+    def commit(self, *more: tuple[Any, ...]) -> None:
+        """New records, the swap, and the old ones go. more: further steps of the swap."""
+        key, contents, policy = self.key, self.key.contents, self.policy.encoded()
+        written: dict[bytes, bytes | None] = {}
+        steps: list[tuple[Any, ...]] = []
+        for version, facts in self.facts.items():
+            if facts is version.facts and version not in self.secrets:
+                continue
+            new = facts.__replace__(record=b"", protected=version.protected)
+            if facts.state is not State.DESTROYED:
+                new = new.__replace__(record=urandom(16))
+                secret = self.secrets[version] if version in self.secrets else contents.open(version)
+                written[new.record] = contents.root.seal_key(key, new, policy, secret)
+            if version.facts.record:
+                written[version.facts.record] = None
+            self.facts[version] = new
+            steps += version.steps(new, self.policy)
+        written[key.record] = contents.root.seal_entry(key.record, _entries.of_key(key, policy, self.facts.values()))
+        primary = [version for version, facts in self.facts.items() if facts.state is State.PRIMARY]
+        steps += [(key, "policy", self.policy), (key, "versions", tuple(self.facts))]
+        steps += [(key, "primary", primary[0] if primary else key.nobody())]
+        for version in self.secrets:
+            steps.append((key, "_by_header", key.headers(version)))
+        contents.commit(written, [*steps, *more, *((cell,) for cell in self.ended)])
+
+
+def create(  # noqa: PLR0913, PLR0917 - what a key is
+    contents: Contents,
+    name: str,
+    algorithm: KeyAlgorithm,
+    policy: Policy,
+    secret: SecureBytes,
+    key_id: bytes | None,
+    wiped: Buffer | None = None,
+) -> StoredKey:
+    """A new key with one version, primary, sealed from a secret. wiped: what is wiped when that is done."""
+    if name in contents.entries:
+        raise KeyExistsError(f"the store has {name!r} already: delete it first, or rotate the key")
+    key = StoredKey(contents, name, algorithm, policy.for_algorithm(algorithm), contents.root.record_named(name))
+    change = _Change(key)
+    change.promote(change.add(key_id or urandom(16), secret))
+    change.commit((contents.entries, name, key), *(() if wiped is None else ((wiped,),)))
+    return key
+
+
+def create_from(  # noqa: PLR0913, PLR0917 - what a key is
+    contents: Contents, name: str, algorithm: KeyAlgorithm, policy: Policy, secret: SecureBytes, key_id: bytes | None
+) -> StoredKey:
+    """A new key from a secret that nobody else has: it is wiped, whatever happens."""
+    try:
+        return create(contents, name, algorithm, policy, secret, key_id, secret)
+    except BaseException:
+        apply((secret,))
+        raise
+
+
+def rotate(key: StoredKey, pending: bool) -> VersionInfo:  # noqa: FBT001 - as change() passes it on
+    """A new random version, primary unless it is to be pending."""
+    _check_there(key)
+    secret = SecureBytes.random(key.algorithm.size, arena=key.contents.arena)
+    try:
+        change = _Change(key)
+        version = change.add(urandom(16), secret)
+        if not pending:
+            change.promote(version)
+        change.commit((secret,))
+    except BaseException:
+        apply((secret,))
+        raise
+    return version.info()
+
+
+def _check_there(key: StoredKey) -> None:
+    if key.gone:
+        raise KeyNotFoundError(f"key {key.name!r} was deleted")
+
+
+def _numbered(key: StoredKey, number: int) -> tuple[_Change, Version]:
+    _check_there(key)
+    return _Change(key), key.numbered(number)
+
+
+def promote(key: StoredKey, number: int) -> None:
+    """Make a version primary, and the primary one active."""
+    change, version = _numbered(key, number)
+    if version.state in {State.DISABLED, State.DESTROYED}:
+        raise KeyPolicyError(f"key {key.name!r} version {number} is {version.state}: it cannot be primary")
+    change.promote(version)
+    change.commit()
+
+
+def disable(key: StoredKey, number: int) -> None:
+    """Take a version out of use; a key whose primary one it is has none until another is promoted."""
+    change, version = _numbered(key, number)
+    if version.state is State.DESTROYED:
+        raise KeyPolicyError(f"key {key.name!r} version {number} is destroyed: its key is gone")
+    change.put_in(version, State.DISABLED)
+    change.ended.append(version)
+    change.commit()
+
+
+def enable(key: StoredKey, number: int) -> None:
+    """Let a disabled version read again."""
+    change, version = _numbered(key, number)
+    if version.state is not State.DISABLED:
+        raise KeyPolicyError(f"key {key.name!r} version {number} is {version.state}, not disabled")
+    change.put_in(version, State.ACTIVE)
+    change.commit()
+
+
+def destroy(key: StoredKey, number: int) -> None:
+    """Take the key of a version away, in clear and sealed."""
+    change, version = _numbered(key, number)
+    if version.state is State.DESTROYED:
+        return
+    change.put_in(version, State.DESTROYED)
+    change.ended.append(version)
+    change.commit()
+
+
+def forbid_extraction(key: StoredKey) -> None:
+    """Take extractability away, and seal every version anew, as its policy is bound to it."""
+    _check_there(key)
+    change = _Change(key)
+    change.policy = key.policy.__replace__(extractable=False)
+    change.reseal_all()
+    change.commit()
+
+
+def put(contents: Contents, name: str, secret: SecureBytes, wiped: Buffer) -> None:
+    """Seal an opaque secret, in the place of one of that name. wiped: what is wiped when that is done."""
+    former = contents.entries.get(name)
+    if isinstance(former, StoredKey):
+        raise KeyExistsError(f"{name!r} is a key: choose another name for the secret")
+    root, record, value = contents.root, contents.root.record_named(name), urandom(16)
+    written: dict[bytes, bytes | None] = {
+        value: root.seal_secret(record, value, secret),
+        record: root.seal_entry(record, _entries.of_secret(name, value)),
+    }
+    if former is not None:
+        written[former.value] = None
+    contents.commit(written, [(contents.entries, name, StoredSecret(name, record, value)), (wiped,)])
+
+
+def _gone(contents: Contents, name: str) -> tuple[dict[bytes, None], list[tuple[Any, ...]]]:
+    """The records and the steps of forgetting a name; no key is needed for it."""
+    found = contents.entries[name]
+    steps: list[tuple[Any, ...]] = [(contents.entries, name)]
+    if isinstance(found, StoredSecret):
+        return {found.record: None, found.value: None}, steps
+    nobody, records = found.nobody(), {found.record: None}
+    for version in found.versions:
+        facts = version.facts.__replace__(state=State.DESTROYED, record=b"")
+        steps += [*version.steps(facts, found.policy), (version,)]
+        if version.facts.record:
+            records[version.facts.record] = None
+    return records, [*steps, (found, "gone", True), (found, "primary", nobody)]
+
+
+def delete(contents: Contents, name: str) -> None:
+    """Destroy all versions of a key, or an opaque secret, and forget the name."""
+    if name not in contents.entries:
+        raise KeyNotFoundError(f"the store has no {name!r}")
+    records, steps = _gone(contents, name)
+    contents.commit(records, steps)
+
+
+def clear(contents: Contents) -> None:
+    """Delete every key and secret; no key is needed for it."""
+    records: dict[bytes, None] = {}
+    steps: list[tuple[Any, ...]] = []
+    for name in tuple(contents.entries):
+        more, further = _gone(contents, name)
+        records |= more
+        steps += further
+    contents.commit(records, steps)
+
+
+def check_size(algorithm: KeyAlgorithm, size: int) -> None:
+    """SizeError for a key of a size that the algorithm does not have."""
+    if not algorithm.least <= size <= algorithm.most:
+        bounds = str(algorithm.least) if algorithm.least == algorithm.most else f"{algorithm.least} to {algorithm.most}"
+        raise SizeError(f"a key for {algorithm.name} has {bounds} bytes, not {size}")

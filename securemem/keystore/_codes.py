@@ -1,0 +1,62 @@
+"""Codes, signatures, agreed and derived keys: the operations of keys that make no boxes.
+
+Each function is called by `Gate.use`, with a version, whose rules were checked, and its key in clear.
+"""
+
+from __future__ import annotations
+
+from securemem.crypto import agreement, kdf, signing
+from securemem.crypto import mac as codes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from securemem.arenas import Arena
+    from securemem.crypto.mac import HashName
+    from securemem.keystore._stored import Version
+    from securemem.secure_bytes import SecureBytes
+
+__all__ = ["agree", "derive", "mac", "sign", "verify", "verify_mac"]
+
+
+def _hash_name(version: Version) -> HashName:
+    name = version.key.algorithm.hash_name
+    assert name is not None  # noqa: S101 - only keys for HMAC have those usages
+    return name
+
+
+def mac(version: Version, secret: SecureBytes, data: Buffer) -> bytes:
+    """The code of data."""
+    return codes.hmac(secret, data, algorithm=_hash_name(version))
+
+
+def verify_mac(version: Version, secret: SecureBytes, data: Buffer, code: Buffer) -> None:
+    """VerificationError unless that is the code of data."""
+    codes.verify(secret, data, code, algorithm=_hash_name(version))
+
+
+def sign(_version: Version, secret: SecureBytes, data: Buffer) -> bytes:
+    """The signature of data."""
+    return signing.ed25519_sign(secret, data)
+
+
+def verify(version: Version, _secret: SecureBytes, data: Buffer, signature: Buffer) -> None:
+    """VerificationError unless that is a signature of data."""
+    signing.ed25519_verify(version.facts.public, data, signature)
+
+
+def agree(  # noqa: PLR0913, PLR0917 - what an agreement takes
+    version: Version, secret: SecureBytes, peer: bytes, context: bytes, length: int, arena: Arena | None
+) -> SecureBytes:
+    """A key from X25519 and HKDF, bound to both public keys in the order of their bytes, and the context."""
+    info = b"securemem agree 1" + b"".join(sorted((version.facts.public, peer))) + context
+    shared = agreement.x25519_exchange(secret, peer)
+    agreed = kdf.hkdf(shared, length, info=info, arena=arena)
+    shared.wipe()
+    return agreed
+
+
+def derive(_version: Version, secret: SecureBytes, info: bytes, length: int, arena: Arena | None) -> SecureBytes:
+    """Length bytes by HKDF."""
+    return kdf.hkdf(secret, length, info=info, arena=arena)
