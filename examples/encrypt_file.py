@@ -25,8 +25,7 @@ from typing import BinaryIO
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from securemem import SecureBytes
-from securemem._binding.memory import scrub
+from securemem import SecureBytes, scrub
 
 KEY_BYTES = 32
 CHUNK = 16 * 1024

@@ -14,8 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from securemem import SecureBytes
-from securemem._binding.memory import scrub
+from securemem import SecureBytes, scrub
 
 LONGEST_TOKEN = 4096
 

@@ -1,6 +1,10 @@
 """Secrets in locked, undumpable, wiped-on-release memory.
 
-`SecureBytes` holds one secret; an `Arena` is where secrets live. README.md and docs/ tell the rest.
+`SecureBytes` holds one secret; an `Arena` is where secrets live. `SealedBytes` holds more secrets than can be locked.
+A `KeyStore` gives keys names, rules for their use, versions and a lock.
+
+Of the exceptions the ones that programs catch daily are here; all are in `securemem.exceptions`. The modules `crypto`,
+`locking` and `process` are loaded at their first use.
 """
 
 from __future__ import annotations
@@ -9,53 +13,20 @@ from importlib import import_module
 
 from securemem.arenas import Arena, Statistics, configure, fits, purge, statistics
 from securemem.exceptions import (
-    ArenaClosedError,
-    ArenaFullError,
-    BackendUnavailableError,
     CapacityError,
-    ConfigurationError,
-    CryptoHeapError,
     DecryptionError,
     ExportedError,
     ForkedError,
-    FrozenError,
-    HardLimitError,
-    InvalidArgumentError,
-    KeyExhaustedError,
-    KeyExistsError,
     KeyNotFoundError,
-    KeyPolicyError,
-    LockError,
-    LockFlagsError,
-    LockInterruptedError,
     LockLimitError,
-    LockLostError,
-    LockPermissionError,
-    LockPopulateError,
-    LockRangeError,
-    LockUnsupportedError,
     LockWarning,
-    MappingLimitError,
-    NoKeyEncryptionKeyError,
-    OutOfMemoryError,
-    PeerKeyError,
-    ProtectionError,
-    RandomError,
-    ScanRefusedError,
     SecretTextWarning,
     SecureMemError,
-    SizeError,
-    SourceError,
-    StackLimitError,
-    StoreBusyError,
     StoreLockedError,
-    StoreTimerError,
-    SystemRefusalError,
-    UnmappedError,
-    VerificationError,
     WipedError,
 )
-from securemem.secure_bytes import Protection, SecureBytes
+from securemem.protection import Protection
+from securemem.secure_bytes import SecureBytes, scrub
 from securemem.version import __version__
 
 TYPE_CHECKING = False
@@ -67,58 +38,24 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Arena",
-    "ArenaClosedError",
-    "ArenaFullError",
-    "BackendUnavailableError",
     "CapacityError",
-    "ConfigurationError",
-    "CryptoHeapError",
     "DecryptionError",
     "ExportedError",
     "ForkedError",
-    "FrozenError",
-    "HardLimitError",
-    "InvalidArgumentError",
-    "KeyExhaustedError",
-    "KeyExistsError",
     "KeyHandle",
     "KeyNotFoundError",
-    "KeyPolicyError",
     "KeyStore",
-    "LockError",
-    "LockFlagsError",
-    "LockInterruptedError",
     "LockLimitError",
-    "LockLostError",
-    "LockPermissionError",
-    "LockPopulateError",
-    "LockRangeError",
-    "LockUnsupportedError",
     "LockWarning",
-    "MappingLimitError",
-    "NoKeyEncryptionKeyError",
-    "OutOfMemoryError",
     "Passphrase",
-    "PeerKeyError",
     "Policy",
     "Protection",
-    "ProtectionError",
-    "RandomError",
-    "ScanRefusedError",
     "SealedBytes",
     "SecretTextWarning",
     "SecureBytes",
     "SecureMemError",
-    "SizeError",
-    "SourceError",
-    "StackLimitError",
     "Statistics",
-    "StoreBusyError",
     "StoreLockedError",
-    "StoreTimerError",
-    "SystemRefusalError",
-    "UnmappedError",
-    "VerificationError",
     "WipedError",
     "__version__",
     "configure",
@@ -127,6 +64,7 @@ __all__ = [
     "locking",
     "process",
     "purge",
+    "scrub",
     "statistics",
 ]
 

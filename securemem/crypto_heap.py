@@ -44,9 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["HeapStatus", "disable", "enable", "secret_section", "status"]
 
-MIB = 1 << 20
-SMALLEST_BUDGET = 64 << 10
-LARGEST_BUDGET = 512 * MIB
+_MIB = 1 << 20
+_SMALLEST_BUDGET = 64 << 10
+_LARGEST_BUDGET = 512 * _MIB
 # As docs/reference/crypto.md: the deepest use of the stack is 10.3 KiB.
 _SCRUB_DEPTH = 16 << 10
 
@@ -134,8 +134,8 @@ def _check_process() -> None:
 
 def _default_budget(limit: int | None) -> int:
     """A quarter of what may be locked, so that secrets have room, and 1 MiB at most."""
-    quarter = MIB if limit is None else limit // 4
-    return max(SMALLEST_BUDGET, min(MIB, quarter // SMALLEST_BUDGET * SMALLEST_BUDGET))
+    quarter = _MIB if limit is None else limit // 4
+    return max(_SMALLEST_BUDGET, min(_MIB, quarter // _SMALLEST_BUDGET * _SMALLEST_BUDGET))
 
 
 def _checked_budget(budget: SupportsIndex | None, policy: str) -> int:
@@ -144,11 +144,11 @@ def _checked_budget(budget: SupportsIndex | None, policy: str) -> int:
         known = binding.count()["budget"]
         return known or _default_budget(limit)
     size = operator.index(budget)
-    if not 0 <= size <= LARGEST_BUDGET:
-        raise InvalidArgumentError(f"budget must be from 0 to {LARGEST_BUDGET} bytes, not {size}")
-    if policy == "require" and size < SMALLEST_BUDGET:
+    if not 0 <= size <= _LARGEST_BUDGET:
+        raise InvalidArgumentError(f"budget must be from 0 to {_LARGEST_BUDGET} bytes, not {size}")
+    if policy == "require" and size < _SMALLEST_BUDGET:
         raise InvalidArgumentError(
-            f'a budget of {size} bytes locks nothing: give at least {SMALLEST_BUDGET}, or lock="warn"'
+            f'a budget of {size} bytes locks nothing: give at least {_SMALLEST_BUDGET}, or lock="warn"'
         )
     if policy == "require" and limit is not None and size > limit:
         raise LockLimitError(limit, binding.locked_by_process(), size)
@@ -344,7 +344,7 @@ def _turn_on(policy: Literal["auto", "require", "off"]) -> str:
     if _is_on():
         return ""
     limit = binding.lock_limit()
-    if policy == "auto" and limit is not None and limit < MIB:
+    if policy == "auto" and limit is not None and limit < _MIB:
         return f"the crypto heap is off, since only {limit} bytes may be locked: raise RLIMIT_MEMLOCK to 1 MiB or more"
     try:
         enable()
@@ -361,5 +361,5 @@ def _check_locked() -> None:
         return
     limit = binding.lock_limit()
     counts = binding.count()
-    wanted = counts["overflow"] or SMALLEST_BUDGET
+    wanted = counts["overflow"] or _SMALLEST_BUDGET
     raise LockLimitError(counts["budget"] if limit is None else limit, binding.locked_by_process(), wanted)

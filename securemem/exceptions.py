@@ -9,7 +9,7 @@
     ├── FrozenError (BufferError)             writable view of a frozen secret
     ├── SizeError (ValueError)                a size that no secret can have
     ├── SourceError (BufferError)             a source buffer that cannot be read in place, or not wiped
-    ├── InvalidArgumentError (ValueError)              an arena policy that does not exist
+    ├── InvalidArgumentError (ValueError)     an arena policy that does not exist
     ├── LockFlagsError (ValueError)           mlockall() flags that ask for nothing
     ├── HardLimitError (PermissionError)      a soft limit above the hard one
     ├── CryptoHeapError (RuntimeError)        the crypto heap is off, or cannot be turned on here

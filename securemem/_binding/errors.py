@@ -9,7 +9,7 @@ import warnings
 from securemem import exceptions
 from securemem._binding.limits import lock_limit, locked_by_process
 from securemem._binding.load import ffi, lib, types
-from securemem.protection import read_protection
+from securemem._read_back import read_protection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from securemem._binding import memory as binding
 from securemem.exceptions import CapacityError
-from securemem.secure_bytes import SecureBytes
+from securemem.secure_bytes import SecureBytes, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +79,7 @@ def round_trip_protected(descriptor: int, key: SecureBytes) -> int:
                 done += length
             del cipher
     finally:
-        binding.scrub()
+        scrub()
     return done
 
 

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from securemem.cli._demo_worker import KEY_BYTES, PROMPT, TEXT_BYTES, VARIABLE, Given
 from securemem.exceptions import ScanRefusedError
-from securemem.scanning.needles import Needle, forms_of
-from securemem.scanning.scanner import scan_process
+from securemem.scanning import Needle, forms_of, scan_process
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import IO
 
-    from securemem.scanning.scanner import Copies
+    from securemem.scanning import Copies
 
 KEY, TYPED, TOKEN, ENTRY, HEADER = "key", "typed", "token", "entry", "header"
 MOMENTS = {"plain": ("used", "released"), "protected": ("open", "used", "released")}

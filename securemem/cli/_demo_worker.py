@@ -20,10 +20,9 @@ import termios
 from contextlib import ExitStack, closing
 from typing import NamedTuple
 
-from securemem._binding import memory as binding
 from securemem.cli._controls import round_trip_plain, round_trip_protected
 from securemem.exceptions import SecureMemError
-from securemem.secure_bytes import SecureBytes
+from securemem.secure_bytes import SecureBytes, scrub
 
 KEY_BYTES = 32
 TEXT_BYTES = 32  # of each of the parent's secrets, which are ASCII
@@ -126,7 +125,7 @@ def _protected(given: Given) -> None:
     here, there = socket.socketpair()
     with here, there:
         here.sendmsg([_REQUEST[0], header, _REQUEST[1]])
-    binding.scrub()
+    scrub()
     with ExitStack() as windows:  # the control: what the scanner must find
         for secret in held:
             windows.enter_context(secret.reveal())

@@ -23,7 +23,25 @@ DEPTH = 16 * 1024
 # Argon2, scrypt and signatures run once in a while: there it costs nothing to clear more.
 DEEP = 128 * 1024
 
-__all__ = ["DEEP", "DEPTH", "bytes_view", "check_integer", "check_secret", "copy_result", "scrub", "writable_view"]
+__all__ = [
+    "DEEP",
+    "DEPTH",
+    "bytes_view",
+    "check_integer",
+    "check_length",
+    "check_secret",
+    "copy_result",
+    "scrub",
+    "writable_view",
+]
+
+
+def check_length(length: int) -> int:
+    """The length of a derived key in bytes; SizeError unless it is from 1 to 2**20."""
+    most = 2**20
+    if not 0 < check_integer(length, "the length") <= most:
+        raise SizeError(f"a key of 1 to {most} bytes can be derived")
+    return length
 
 
 def check_secret(secret: SecureBytes, what: str, sizes: Container[int] | None = None) -> None:

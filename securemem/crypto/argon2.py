@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
 from securemem._frozen import Frozen
-from securemem.crypto._workspace import DEEP, check_integer, check_secret
-from securemem.crypto.kdf import check_length
+from securemem.crypto._workspace import DEEP, check_integer, check_length, check_secret
 from securemem.exceptions import InvalidArgumentError, OutOfMemoryError, SizeError
 from securemem.secure_bytes import SecureBytes
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
-from securemem.crypto._workspace import DEEP, DEPTH, check_integer, check_secret
+from securemem.crypto._workspace import DEEP, DEPTH, check_integer, check_length, check_secret
 from securemem.crypto.mac import HashName, hash_named
 from securemem.exceptions import InvalidArgumentError, SizeError
 from securemem.secure_bytes import SecureBytes
@@ -174,14 +174,6 @@ def scrypt(  # noqa: PLR0913 - RFC 7914's arguments
         )
     function = Scrypt(bytes_of(salt, "salt"), check_length(length), n, r, p)
     return operate(DEEP, _from_password, function, password, length, arena)
-
-
-def check_length(length: int) -> int:
-    """The length of a derived key in bytes; SizeError unless it is from 1 to 2**20."""
-    most = 2**20
-    if not 0 < check_integer(length, "the length") <= most:
-        raise SizeError(f"a key of 1 to {most} bytes can be derived")
-    return length
 
 
 def _from_password(

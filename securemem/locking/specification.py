@@ -14,6 +14,10 @@ from securemem._frozen import Frozen
 
 __all__ = [
     "CALLS",
+    "GLIBC",
+    "KERNEL",
+    "MAN",
+    "OLD",
     "Call",
     "Effect",
     "Error",

@@ -14,12 +14,12 @@ import sysconfig
 import threading
 from typing import TYPE_CHECKING
 
-from securemem._binding import memory
 from securemem._binding import process as binding
 from securemem.arenas import Arena
 from securemem.exceptions import SystemRefusalError
 from securemem.process._facts import Interpreter, Locking, SecretMemory
 from securemem.process._kernel_files import fields
+from securemem.secure_bytes import scrub
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,7 +132,7 @@ def interpreter() -> Interpreter:
         version=".".join(map(str, sys.version_info[:3])),
         allocator=os.environ.get("PYTHONMALLOC"),
         wipes_freed=wipes_freed(),
-        clears_stack=memory.scrub(),
+        clears_stack=scrub(),
         spills=spills(),
         remote_debugging=remote_debugging(),
     )

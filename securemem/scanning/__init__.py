@@ -6,7 +6,7 @@ depend on what it examines.
 
 from __future__ import annotations
 
-from securemem.scanning.needles import Needle, forms_of, needle
-from securemem.scanning.scanner import Copies, Place, scan_file, scan_process
+from securemem.scanning._needles import Needle, forms_of, needle
+from securemem.scanning._scanner import Copies, Place, scan_file, scan_process
 
 __all__ = ["Copies", "Needle", "Place", "forms_of", "needle", "scan_file", "scan_process"]

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from securemem.scanning.scanner import scan_process
+from securemem.scanning import scan_process
 from tests.support.crypto_cases import PRELUDE
 
 STOPS = 3

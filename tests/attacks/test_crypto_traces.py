@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.cmac import CMAC
 
-from securemem.scanning.scanner import scan_file, scan_process
+from securemem.scanning import scan_file, scan_process
 from tests.support.crypto_cases import PRELUDE
 from tests.support.key_schedules import every_form_of
 

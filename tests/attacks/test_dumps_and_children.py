@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from securemem.scanning.scanner import scan_file, scan_process
+from securemem.scanning import scan_file, scan_process
 
 HOLD = """
 key = {make}

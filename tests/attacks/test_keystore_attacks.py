@@ -181,7 +181,7 @@ except DecryptionError as error: kept = error
     "one at a store that is unlocked": "store = KeyStore(passphrase(secret[:])); store.unlock(passphrase(secret))",
     "changing it": "store = KeyStore(device); store.change_kek(passphrase(secret))",
     "a cost that is refused": """
-from securemem import InvalidArgumentError
+from securemem.exceptions import InvalidArgumentError
 wrapped = passphrase(SecureBytes.random(32)).wrap(SecureBytes.random(32), b"")
 try: Passphrase(secret, cost=Cost(8, 1), highest=Cost(8, 1)).unwrap(wrapped[:4] + bytes([0, 0, 1]) + wrapped[7:], b"")
 except InvalidArgumentError as error: kept = error

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from securemem._memory_map import mappings
-from securemem.scanning.scanner import scan_process
+from securemem.scanning import scan_process
 from tests.support.key_schedules import aes_round_keys
 
 LARGE = 64 * 1024
@@ -195,7 +195,7 @@ with key.reveal(writable=True) as view:
 def test_memfd_secret_is_hidden_even_from_the_scanner(prey):
     """The kernel does not give memfd_secret to a debugger, though the process told its bytes; the control it gives."""
     attacked = prey("""
-from securemem import BackendUnavailableError
+from securemem.exceptions import BackendUnavailableError
 try:
     key = SecureBytes.random(32, arena=Arena(backend="memfd_secret"))
 except BackendUnavailableError as error:

@@ -28,7 +28,7 @@ tell(key); tell(control)
 def _secret_memory():
     try:
         SecureBytes.zeros(1, arena=Arena(backend="memfd_secret"))
-    except securemem.BackendUnavailableError as error:
+    except securemem.exceptions.BackendUnavailableError as error:
         pytest.skip(f"this kernel has no secret memory: {error}")
 
 

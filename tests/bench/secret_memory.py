@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
-from securemem import Arena, BackendUnavailableError, SecureBytes
+from securemem import Arena, SecureBytes
+from securemem.exceptions import BackendUnavailableError
 from tests.bench.measures import Loop, Measure, NotMeasuredError, Ratio, statement
 
 if TYPE_CHECKING:

@@ -86,7 +86,7 @@ def is_frozen(secret: SecureBytes) -> bool:
     try:
         with secret.reveal(writable=True):
             return False
-    except securemem.FrozenError:
+    except securemem.exceptions.FrozenError:
         return True
 
 

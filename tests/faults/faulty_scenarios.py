@@ -20,7 +20,8 @@ START = ("random", "reserve", "protect", "wipe_on_fork")
 
 def plan_fires():
     """Positive control: without a plan all works and is counted; with one, the planned call fails."""
-    from securemem import OutOfMemoryError, SecureBytes, statistics
+    from securemem import SecureBytes, statistics
+    from securemem.exceptions import OutOfMemoryError
 
     end_plan()
     secret = SecureBytes.random(32)
@@ -100,7 +101,8 @@ def pending(how):
     import faulty_child
 
     import securemem
-    from securemem import Arena, ProtectionError, SecureBytes
+    from securemem import Arena, SecureBytes
+    from securemem.exceptions import ProtectionError
 
     arena = Arena()
     secret = SecureBytes.copy_of(b"\x5a" * 40, arena=arena)
@@ -202,7 +204,8 @@ def pending_refused_by_purge():
 
 def want_of_bookkeeping():
     """Where the C library has no memory, the error names calloc, and not what the kernel refused before."""
-    from securemem import Arena, OutOfMemoryError, ProtectionError, SecureBytes
+    from securemem import Arena, SecureBytes
+    from securemem.exceptions import OutOfMemoryError, ProtectionError
 
     arena = Arena()
     plan("exclude_from_dumps", error=errno.EINVAL)
@@ -283,8 +286,8 @@ def hardening_refused():
     """harden() raises what the kernel refused, by name, and leaves nothing changed; the report tells or raises it."""
     import resource
 
-    from securemem import ProtectionError
     from securemem._binding import process as binding
+    from securemem.exceptions import ProtectionError
     from securemem.process import harden, report
 
     _, hard = resource.getrlimit(resource.RLIMIT_CORE)

@@ -43,7 +43,8 @@ def memory_cgroup(limit: int):
 JOIN = """
 import os
 from pathlib import Path
-from securemem import LockPopulateError, SecureBytes, SecureMemError, statistics
+from securemem import SecureBytes, SecureMemError, statistics
+from securemem.exceptions import LockPopulateError
 Path({folder!r}, "cgroup.procs").write_text(str(os.getpid()))
 size = 1 << 20
 pattern = bytes(range(256)) * (size // 256)

@@ -8,7 +8,8 @@ import textwrap
 
 import pytest
 
-from securemem import Arena, ArenaFullError, SecureBytes
+from securemem import Arena, SecureBytes
+from securemem.exceptions import ArenaFullError
 from tests.support.programs import run
 
 PAGE = os.sysconf("SC_PAGE_SIZE")

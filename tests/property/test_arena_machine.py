@@ -20,19 +20,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from securemem import (
-    Arena,
-    ArenaClosedError,
-    BackendUnavailableError,
-    ExportedError,
-    ForkedError,
-    FrozenError,
-    SecureBytes,
-    SecureMemError,
-    WipedError,
-    purge,
-    statistics,
-)
+from securemem import Arena, ExportedError, ForkedError, SecureBytes, SecureMemError, WipedError, purge, statistics
+from securemem.exceptions import ArenaClosedError, BackendUnavailableError, FrozenError
 
 # Around the edges of size classes, of a page, and of a large run.
 SIZES = st.one_of(

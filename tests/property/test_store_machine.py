@@ -9,19 +9,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from securemem import (
-    DecryptionError,
-    KeyExistsError,
-    KeyNotFoundError,
-    KeyPolicyError,
-    KeyStore,
-    Passphrase,
-    Policy,
-    SecureBytes,
-    StoreLockedError,
-    VerificationError,
-)
+from securemem import DecryptionError, KeyNotFoundError, KeyStore, Passphrase, Policy, SecureBytes, StoreLockedError
 from securemem.crypto.argon2 import Cost
+from securemem.exceptions import KeyExistsError, KeyPolicyError, VerificationError
 
 NAMES = ["one", "two", "three"]
 CONTEXTS = [b"", b"context"]

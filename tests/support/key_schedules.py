@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from securemem.scanning.needles import forms_of, needle
+from securemem.scanning import forms_of, needle
 
 if TYPE_CHECKING:
-    from securemem.scanning.needles import Needle
+    from securemem.scanning import Needle
 
 
 def _double(value: int) -> int:

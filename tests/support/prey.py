@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from securemem.scanning.scanner import scan_file, scan_process
+from securemem.scanning import scan_file, scan_process
 from tests.support import programs
 from tests.support.key_schedules import every_form_of
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from securemem.scanning.needles import Needle
-    from securemem.scanning.scanner import Copies
+    from securemem.scanning import Copies, Needle
 
 PATIENCE = 60  # seconds until a prey that says nothing counts as hung
 

@@ -22,16 +22,16 @@ def in_new_process(program):
 @pytest.mark.parametrize("words", [{"at_rest": "ajar"}, {"lock": "maybe"}, {"backend": "paper"}, {"at_rest": 1}])
 def test_unknown_policies(words):
     """A policy that does not exist is a InvalidArgumentError that names those that do."""
-    with pytest.raises(securemem.InvalidArgumentError, match="choose one of"):
+    with pytest.raises(securemem.exceptions.InvalidArgumentError, match="choose one of"):
         Arena(**words)
-    with pytest.raises(securemem.InvalidArgumentError, match="choose one of"):
+    with pytest.raises(securemem.exceptions.InvalidArgumentError, match="choose one of"):
         securemem.configure(**words)
 
 
 @pytest.mark.parametrize("bound", [0, -1, 4095, 2**70])
 def test_impossible_bounds(bound):
     """max_bytes that hold no page are a InvalidArgumentError."""
-    with pytest.raises(securemem.InvalidArgumentError, match="max_bytes"):
+    with pytest.raises(securemem.exceptions.InvalidArgumentError, match="max_bytes"):
         Arena(max_bytes=bound)
 
 
@@ -73,7 +73,7 @@ def test_a_subclass_cannot_redirect_the_core():
         SecureBytes.zeros(8, arena=arena)
         assert arena.statistics().live_secrets == 0
         assert arena.fits(8) > 0
-    with pytest.raises(securemem.ArenaClosedError):
+    with pytest.raises(securemem.exceptions.ArenaClosedError):
         SecureBytes.zeros(8, arena=arena)
 
 
@@ -134,13 +134,13 @@ def test_max_bytes_bounds_the_arena():
     """At max_bytes ArenaFullError; earlier secrets stay, and wiping makes room."""
     with Arena(max_bytes=3 * 4096) as arena:
         secrets = []
-        with pytest.raises(securemem.ArenaFullError, match="max_bytes"):
+        with pytest.raises(securemem.exceptions.ArenaFullError, match="max_bytes"):
             while True:
                 secrets.append(SecureBytes.copy_of(len(secrets).to_bytes(32, "big"), arena=arena))
         assert len(secrets) == 3 * 102
         assert arena.fits(32) == 0
         assert all(secret == i.to_bytes(32, "big") for i, secret in enumerate(secrets))
-        with pytest.raises(securemem.ArenaFullError):
+        with pytest.raises(securemem.exceptions.ArenaFullError):
             SecureBytes.zeros(100, arena=arena)
         secrets.clear()
         assert arena.fits(100) == 3 * 30
@@ -158,7 +158,7 @@ def test_fits_counts_down():
         assert arena.fits(32) == 1020
         assert arena.fits(8192) == 5
         for size in (0, -5):
-            with pytest.raises(securemem.SizeError):
+            with pytest.raises(securemem.exceptions.SizeError):
                 arena.fits(size)
 
 
@@ -187,7 +187,7 @@ def test_closed_arena_refuses():
     view = memoryview(secrets[1])
     assert arena.close() == 1
     assert all(secret.wiped for secret in secrets)
-    with pytest.raises(securemem.ArenaClosedError):
+    with pytest.raises(securemem.exceptions.ArenaClosedError):
         SecureBytes.zeros(1, arena=arena)
     view.release()
     assert arena.close() == 0
@@ -216,11 +216,11 @@ secret = securemem.SecureBytes.random(32)
 print(secret.protection.closed)
 try:
     securemem.configure(at_rest="noaccess")
-except securemem.ConfigurationError as error:
+except securemem.exceptions.ConfigurationError as error:
     print("late" if "before the first secret" in str(error) else error)
 try:
     securemem.SecureBytes.zeros(5000)
-except securemem.ArenaFullError:
+except securemem.exceptions.ArenaFullError:
     print("bounded")
 print(secret.protection.closed)
 """
@@ -233,7 +233,7 @@ def test_failed_configuration_changes_nothing():
 import securemem
 try:
     securemem.configure(at_rest="readwrite", max_bytes=1)
-except securemem.InvalidArgumentError:
+except securemem.exceptions.InvalidArgumentError:
     print(securemem.SecureBytes.random(32).protection.closed)
 """
     assert in_new_process(program).split() == ["True"]

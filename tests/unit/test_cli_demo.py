@@ -16,7 +16,7 @@ from securemem.cli import _demo_attack as attacker
 from securemem.cli import main
 from securemem.cli._demo_attack import MOMENTS, Attack, Found
 from securemem.exceptions import ScanRefusedError
-from securemem.scanning.scanner import Copies
+from securemem.scanning import Copies
 
 
 @pytest.fixture

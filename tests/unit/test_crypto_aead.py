@@ -17,23 +17,13 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 import securemem
-from securemem import (
-    Arena,
-    DecryptionError,
-    ForkedError,
-    InvalidArgumentError,
-    KeyExhaustedError,
-    SecureBytes,
-    SizeError,
-    SourceError,
-    WipedError,
-    statistics,
-)
+from securemem import Arena, DecryptionError, ForkedError, SecureBytes, WipedError, statistics
 from securemem._binding.operations import Cipher
 from securemem.crypto import _ciphers as ciphers
 from securemem.crypto import hazmat
 from securemem.crypto._xaes import blocks
 from securemem.crypto.aead import Key
+from securemem.exceptions import InvalidArgumentError, KeyExhaustedError, SizeError, SourceError
 
 ALGORITHM = pytest.mark.parametrize("algorithm", ciphers.ALGORITHMS)
 MESSAGE = "the ciphertext could not be decrypted with this key and associated data"

@@ -10,18 +10,10 @@ import time
 
 import pytest
 
-from securemem import (
-    DecryptionError,
-    InvalidArgumentError,
-    PeerKeyError,
-    SealedBytes,
-    SecureBytes,
-    SizeError,
-    VerificationError,
-    WipedError,
-)
+from securemem import DecryptionError, SealedBytes, SecureBytes, WipedError
 from securemem.crypto import agreement, argon2, kdf, mac, signing, wrap
 from securemem.crypto.aead import Key
+from securemem.exceptions import InvalidArgumentError, PeerKeyError, SizeError, VerificationError
 
 SMALL = argon2.Cost(8, 1)
 OPERATIONS = {

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from securemem import DecryptionError, SecureBytes, VerificationError
+from securemem import DecryptionError, SecureBytes
 from securemem.crypto import agreement, argon2, hazmat, kdf, mac, signing, wrap
+from securemem.exceptions import VerificationError
 
 GROUPS = json.loads(Path(__file__).parents[1].joinpath("vectors", "crypto.json").read_text())
 

@@ -93,7 +93,7 @@ def test_merging_is_turned_off_and_back_on():
     said = child("""
         try:
             binding.set_merging(True)
-        except securemem.ProtectionError as error:
+        except securemem.exceptions.ProtectionError as error:
             print("no flag", error.errno)
         else:
             assert binding.merging()
@@ -207,11 +207,11 @@ def test_a_refusal_changes_nothing():
                                                   resource.getrlimit(resource.RLIMIT_CORE)[1]))
         before = resource.getrlimit(resource.RLIMIT_CORE)
         def refuse(flag):
-            raise securemem.ProtectionError(22, "refused (prctl)")
+            raise securemem.exceptions.ProtectionError(22, "refused (prctl)")
         hardening.binding.set_dumpable = refuse
         try:
             process.harden()
-        except securemem.ProtectionError as error:
+        except securemem.exceptions.ProtectionError as error:
             assert "refused" in str(error)
         else:
             raise AssertionError("no error")
@@ -225,7 +225,7 @@ def test_a_stack_that_cannot_be_is_refused():
         for size in (0, -1):
             try:
                 process.harden(stack_bytes=size)
-            except securemem.SizeError as error:
+            except securemem.exceptions.SizeError as error:
                 assert f"stack_bytes={size}" in str(error)
             else:
                 raise AssertionError("no error")
@@ -299,7 +299,7 @@ def test_peek_reads_what_is_there():
         assert seen == known
         try:
             binding.peek(4096, seen)
-        except securemem.ProtectionError as error:
+        except securemem.exceptions.ProtectionError as error:
             assert error.errno == errno.EFAULT
         else:
             raise AssertionError("no error")

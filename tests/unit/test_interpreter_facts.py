@@ -11,7 +11,7 @@ import types
 
 import pytest
 
-from securemem import BackendUnavailableError, ProtectionError
+from securemem.exceptions import BackendUnavailableError, ProtectionError
 from securemem.process import _interpreter as interpreter
 
 

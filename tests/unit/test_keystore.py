@@ -11,22 +11,17 @@ from pathlib import Path
 import pytest
 
 import securemem
-from securemem import (
-    DecryptionError,
+from securemem import DecryptionError, KeyNotFoundError, KeyStore, Policy, SecureBytes, WipedError
+from securemem.crypto import aead
+from securemem.exceptions import (
     InvalidArgumentError,
     KeyExistsError,
-    KeyNotFoundError,
     KeyPolicyError,
-    KeyStore,
     PeerKeyError,
-    Policy,
-    SecureBytes,
     SizeError,
     SourceError,
     VerificationError,
-    WipedError,
 )
-from securemem.crypto import aead
 from securemem.keystore import State
 from securemem.keystore.cleartext import export
 from securemem.storage.memory import MemoryRecords

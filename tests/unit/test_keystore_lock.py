@@ -19,20 +19,17 @@ import pytest
 import securemem
 from securemem import (
     DecryptionError,
-    InvalidArgumentError,
     KeyNotFoundError,
-    KeyPolicyError,
     KeyStore,
-    NoKeyEncryptionKeyError,
     Passphrase,
     Policy,
     SecureBytes,
-    SizeError,
     StoreLockedError,
     WipedError,
 )
 from securemem.crypto import wrap
 from securemem.crypto.argon2 import Cost
+from securemem.exceptions import InvalidArgumentError, KeyPolicyError, NoKeyEncryptionKeyError, SizeError
 from securemem.keystore import KeyEncryptionKey, _timers
 
 CHEAP = Cost(8, 1)

@@ -6,16 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from securemem import (
-    DecryptionError,
-    InvalidArgumentError,
-    KeyExhaustedError,
-    KeyNotFoundError,
-    KeyPolicyError,
-    KeyStore,
-    Policy,
-    SecureBytes,
-)
+from securemem import DecryptionError, KeyNotFoundError, KeyStore, Policy, SecureBytes
+from securemem.exceptions import InvalidArgumentError, KeyExhaustedError, KeyPolicyError
 from securemem.keystore import State
 from securemem.keystore._algorithms import key_algorithm
 

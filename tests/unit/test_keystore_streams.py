@@ -9,16 +9,9 @@ import tracemalloc
 import pytest
 
 import securemem
-from securemem import (
-    DecryptionError,
-    KeyPolicyError,
-    KeyStore,
-    Passphrase,
-    Policy,
-    SecureBytes,
-    StoreLockedError,
-)
+from securemem import DecryptionError, KeyStore, Passphrase, Policy, SecureBytes, StoreLockedError
 from securemem.crypto.argon2 import Cost
+from securemem.exceptions import KeyPolicyError
 
 CHUNK, TAG, HEAD = 64 * 1024, 16, 88
 SEALED = CHUNK + TAG

@@ -9,8 +9,9 @@ import weakref
 
 import pytest
 
-from securemem import Arena, SecureBytes, SizeError, SourceError, WipedError
+from securemem import Arena, SecureBytes, WipedError
 from securemem._binding.operations import operate
+from securemem.exceptions import SizeError, SourceError
 
 DEPTH = 16 * 1024
 

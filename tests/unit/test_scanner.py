@@ -9,9 +9,8 @@ from base64 import b64decode, b64encode
 
 import pytest
 
-from securemem import ScanRefusedError
-from securemem.scanning.needles import Needle, forms_of, needle
-from securemem.scanning.scanner import Copies, Place, scan_file, scan_process
+from securemem.exceptions import ScanRefusedError
+from securemem.scanning import Copies, Needle, Place, forms_of, needle, scan_file, scan_process
 
 SECRET = bytes(range(100, 132))
 MEBI = 1 << 20
@@ -161,9 +160,9 @@ def test_kernels_refusal_is_a_typed_error_that_says_what_to_do():
     """Another user's process is ScanRefusedError, which is PermissionError too."""
     code = """
 import os
-from securemem import ScanRefusedError
-from securemem.scanning.needles import forms_of
-from securemem.scanning.scanner import scan_process
+from securemem.exceptions import ScanRefusedError
+from securemem.scanning import forms_of
+from securemem.scanning import scan_process
 parent = os.getppid()
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:

@@ -18,10 +18,8 @@ from pathlib import Path
 import pytest
 
 from securemem._memory_map import mappings, status_kib
-from securemem.scanning import _debugger, scanner
+from securemem.scanning import _debugger, _scanner, forms_of, scan_process
 from securemem.scanning._debugger import Debugger
-from securemem.scanning.needles import forms_of
-from securemem.scanning.scanner import scan_process
 
 SECRET = bytes(range(100, 132))
 # Holds the secret twice, made from another value: in pages without access, and in others.
@@ -65,7 +63,7 @@ def refusing(prey, monkeypatch):
                     raise OSError(errno.EIO, os.strerror(errno.EIO))
             return pread(descriptor, size, offset)
 
-        monkeypatch.setattr(scanner.os, "pread", read)
+        monkeypatch.setattr(_scanner.os, "pread", read)
         return asked
 
     return play
@@ -156,7 +154,7 @@ def test_memory_that_is_not_there(prey):
     try:
         with pytest.raises(OSError, match=r"Input/output|Bad address") as refused:
             debugger.read(8, 8)
-        assert refused.value.errno in scanner._NOT_GIVEN
+        assert refused.value.errno in _scanner._NOT_GIVEN
     finally:
         debugger.let_go()
 

@@ -11,7 +11,8 @@ import sys
 import pytest
 
 import securemem
-from securemem import Arena, ForkedError, SealedBytes, SecureBytes, SizeError, SourceError, WipedError
+from securemem import Arena, ForkedError, SealedBytes, SecureBytes, WipedError
+from securemem.exceptions import SizeError, SourceError
 
 
 def test_the_name_is_loaded_when_asked_for():

@@ -31,7 +31,7 @@ def arena(request):
     with securemem.Arena(at_rest=at_rest, backend=backend) as made:
         try:
             SecureBytes.zeros(1, arena=made)
-        except securemem.BackendUnavailableError as error:
+        except securemem.exceptions.BackendUnavailableError as error:
             pytest.skip(f"this kernel has no secret memory: {error}")
         yield made
 
@@ -133,7 +133,7 @@ def test_default_arena_is_used():
 def test_impossible_sizes(arena, size):
     """Sizes below one, or larger than an address space, are a SizeError."""
     for make in (SecureBytes.zeros, SecureBytes.random):
-        with pytest.raises(securemem.SizeError, match="one byte"):
+        with pytest.raises(securemem.exceptions.SizeError, match="one byte"):
             make(size, arena=arena)
     assert arena.statistics().live_secrets == 0
 
@@ -199,14 +199,14 @@ def test_calling_the_type_says_what_to_call():
 def test_take_refuses_what_it_cannot_wipe(source):
     """A read-only or scattered source is refused before anything is taken."""
     before = securemem.statistics().live_secrets
-    with pytest.raises(securemem.SourceError, match="contiguous"):
+    with pytest.raises(securemem.exceptions.SourceError, match="contiguous"):
         SecureBytes.take(source)
     assert securemem.statistics().live_secrets == before
 
 
 def test_copy_of_refuses_scattered_buffers():
     """A source in pieces is refused, with a word on what to do."""
-    with pytest.raises(securemem.SourceError, match="bytearray"):
+    with pytest.raises(securemem.exceptions.SourceError, match="bytearray"):
         SecureBytes.copy_of(memoryview(b"abcdef")[::2])
 
 
@@ -222,7 +222,7 @@ def test_sources_that_are_no_buffers(source):
 def test_empty_sources():
     """An empty source is a SizeError."""
     for make in (SecureBytes.take, SecureBytes.copy_of):
-        with pytest.raises(securemem.SizeError):
+        with pytest.raises(securemem.exceptions.SizeError):
             make(bytearray())
 
 
@@ -237,7 +237,7 @@ def test_released_view_as_source():
 def test_take_keeps_the_source_on_failure():
     """What could not be taken is not wiped: nothing is lost by a failure."""
     source = bytearray(pattern(8192))
-    with securemem.Arena(max_bytes=4096) as arena, pytest.raises(securemem.ArenaFullError):
+    with securemem.Arena(max_bytes=4096) as arena, pytest.raises(securemem.exceptions.ArenaFullError):
         SecureBytes.take(source, arena=arena)
     assert source == pattern(8192)
 
@@ -268,7 +268,7 @@ def test_no_index(key):
 
 def test_empty_slice():
     """A slice of no bytes is a SizeError, as every secret of no bytes."""
-    with pytest.raises(securemem.SizeError):
+    with pytest.raises(securemem.exceptions.SizeError):
         SecureBytes.zeros(4)[3:3]
 
 
@@ -314,7 +314,7 @@ def test_equality_with_what_is_no_buffer():
 
 def test_equality_with_scattered_buffer():
     """A buffer in pieces is refused and not called unequal."""
-    with pytest.raises(securemem.SourceError):
+    with pytest.raises(securemem.exceptions.SourceError):
         SecureBytes.copy_of(b"ace") == memoryview(b"abcdef")[::2]  # noqa: B015 - the operation is what is tested
 
 
@@ -492,7 +492,7 @@ def test_freeze(arena):
     secret, neighbour = SecureBytes.copy_of(b"password", arena=arena), SecureBytes.zeros(8, arena=arena)
     secret.freeze()
     secret.freeze()
-    with pytest.raises(securemem.FrozenError), secret.reveal(writable=True):
+    with pytest.raises(securemem.exceptions.FrozenError), secret.reveal(writable=True):
         pass
     with pytest.raises((TypeError, BufferError)):
         os.readv(0, [secret])

@@ -156,7 +156,8 @@ def test_a_large_secret_comes_from_the_cache(calls):
 
 AT_THE_LIMIT = """
 import os, resource
-from securemem import Arena, BackendUnavailableError, LockLimitError, SecureBytes
+from securemem import Arena, LockLimitError, SecureBytes
+from securemem.exceptions import BackendUnavailableError
 
 resource.setrlimit(resource.RLIMIT_MEMLOCK, (16384, 16384))
 if os.geteuid() == 0:
@@ -188,7 +189,8 @@ def test_a_refused_mapping_leaves_no_hole(tmp_path):
 
 
 FORBIDDEN = """
-from securemem import Arena, BackendUnavailableError, SecureBytes
+from securemem import Arena, SecureBytes
+from securemem.exceptions import BackendUnavailableError
 try:
     SecureBytes.zeros(32, arena=Arena(backend="memfd_secret"))
 except BackendUnavailableError as error:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from securemem.scanning._debugger import Debugger
-    from securemem.scanning.needles import Needle
+    from securemem.scanning._needles import Needle
 
 __all__ = ["Copies", "Place", "scan_file", "scan_process"]
 
