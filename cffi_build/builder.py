@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import platform
+import os
+import shlex
 import subprocess
 import sysconfig
 import tempfile
@@ -11,14 +12,16 @@ from pathlib import Path
 from cffi import FFI
 
 HERE = Path(__file__).resolve().parent
-MACHINE = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "aarch64", "arm64": "aarch64"}
+# The machine that is built for, which need not be the one that builds: `_PYTHON_HOST_PLATFORM=linux-aarch64` says it
+# to setuptools, to the wheel's name, and here.
+MACHINE = sysconfig.get_platform().rpartition("-")[2]
 # setuptools wants paths relative to the folder that holds setup.py.
 ROOT = HERE.parent
 
 FOLDERS = [HERE / name for name in ("core", "platform", "locks", "heap", "crypto")]
 PER_MACHINE = set((HERE / "platform").glob("registers_*.c"))
 CORE = sorted({source for folder in FOLDERS for source in folder.glob("*.c")} - PER_MACHINE)
-CORE += [HERE / "platform" / f"registers_{MACHINE[platform.machine().lower()]}.c"]
+CORE += [one for one in PER_MACHINE if one.stem == f"registers_{MACHINE}"]
 TYPES = sorted((HERE / "types").glob("*.c"))
 HEADERS = [*sorted(HERE.glob("*/*.h")), HERE / "core.cdef.h"]
 INCLUDES = [f"-I{folder}" for folder in FOLDERS]
@@ -31,9 +34,14 @@ TRIED = ["-fstack-clash-protection", "-fcf-protection=full", "-mbranch-protectio
 LINKING = ["-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack"]
 
 
+if not any(source.stem == f"registers_{MACHINE}" for source in CORE):
+    known = ", ".join(sorted(source.stem.removeprefix("registers_") for source in PER_MACHINE))
+    raise SystemExit(f"securemem has no code for {MACHINE}: it is written for {known}")
+
+
 def compiler_has(flag: str) -> bool:
-    """Whether the C compiler that Python builds with takes the flag without a word."""
-    compiler = (sysconfig.get_config_var("CC") or "cc").split()
+    """Whether the C compiler that the module is built with takes the flag without a word."""
+    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "empty.c")
         source.write_text("int empty;\n")

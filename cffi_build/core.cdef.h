@@ -11,6 +11,8 @@ enum sm_at_rest { SM_AT_REST_NOACCESS, SM_AT_REST_READWRITE, ... };
 enum sm_lock { SM_LOCK_REQUIRE, SM_LOCK_WARN, ... };
 enum sm_backend { SM_BACKEND_MLOCK, SM_BACKEND_MEMFD_SECRET, ... };
 
+enum sm_stack_bounds { SM_STACK_UNKNOWN, SM_STACK_ESTIMATED, SM_STACK_KNOWN, ... };
+
 struct sm_policy { int at_rest; int lock; int backend; size_t max_bytes; };
 struct sm_failure { const char *call; int error; size_t wanted; };
 struct sm_statistics {
@@ -38,6 +40,7 @@ struct sm_unlocking { size_t unlocked_bytes; size_t gap_bytes; uint64_t gap_nano
 enum sm_status sm_lock_all(bool current, bool future, bool on_fault);
 enum sm_status sm_unlock_all(struct sm_unlocking *out, bool allow_gap);
 enum sm_status sm_stack_reserve(size_t length);
+enum sm_stack_bounds sm_stack_bounds(void);
 
 struct sm_verification {
     size_t secret_bytes; size_t lock_bytes; size_t repaired_secret_bytes; size_t repaired_lock_bytes;

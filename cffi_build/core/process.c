@@ -48,6 +48,7 @@ bool sm_lock_is_unlimited(void) {
 
 enum sm_status sm_start(void) {
     if (sm_gate_is_open()) return SM_OK;
+    (void)sm_os_stack_bounds(); /* now, while there is most likely a descriptor for it */
     enum sm_status status = sm_gate_start(settle_in_child);
     if (status != SM_OK) return status;
     if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0) return SM_OK;

@@ -74,6 +74,8 @@ enum sm_at_rest { SM_AT_REST_NOACCESS = 0, SM_AT_REST_READWRITE = 1 };
 enum sm_lock { SM_LOCK_REQUIRE = 0, SM_LOCK_WARN = 1 };
 enum sm_backend { SM_BACKEND_MLOCK = 0, SM_BACKEND_MEMFD_SECRET = 1 };
 
+enum sm_stack_bounds { SM_STACK_UNKNOWN = 0, SM_STACK_ESTIMATED = 1, SM_STACK_KNOWN = 2 };
+
 struct sm_policy {
     int at_rest;      /* enum sm_at_rest */
     int lock;         /* enum sm_lock */
@@ -174,6 +176,8 @@ enum sm_status sm_lock_all(bool current, bool future, bool on_fault);
 enum sm_status sm_unlock_all(struct sm_unlocking *out, bool allow_gap);
 /* Touches length bytes of stack below the caller. */
 enum sm_status sm_stack_reserve(size_t length);
+/* How this thread's stack is known: of an unknown one nothing can be cleared. */
+enum sm_stack_bounds sm_stack_bounds(void);
 
 /* verify.c: what of ours is locked, by the kernel's word; locks again what is not. */
 struct sm_verification {

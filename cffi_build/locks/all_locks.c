@@ -221,6 +221,10 @@ static __attribute__((noinline)) void touch(size_t pages) {
     __asm__ volatile("" : : "r"(frame) : "memory"); /* no tail call: the frames must nest */
 }
 
+enum sm_stack_bounds sm_stack_bounds(void) {
+    return sm_os_stack_bounds();
+}
+
 enum sm_status sm_stack_reserve(size_t length) {
     size_t room = sm_os_stack_room();
     if (room < STACK_MARGIN || length > room - STACK_MARGIN) {

@@ -1,5 +1,5 @@
-/* linux.c: the verbs of os.h on Linux; but for linux_locks.c no other
- * file makes system calls.  Each verb is one call, its result checked, its
+/* linux.c: the verbs of os.h on Linux; but for the files linux_*.c no other
+ * makes system calls.  Each verb is one call, its result checked, its
  * failure noted.
  *
  * Sources: mmap(2), mremap(2), mprotect(2), mlock(2), madvise(2),
@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -242,22 +241,6 @@ int sm_os_read_own_memory(void *out, uintptr_t address, size_t length) {
     ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
     if (got < 0) return sm_failure_set("process_vm_readv", errno, length);
     return (size_t)got == length ? 0 : sm_failure_set("process_vm_readv", EFAULT, length);
-}
-
-size_t sm_os_stack_room(void) {
-    static _Thread_local uintptr_t lowest; /* asked for once: the main thread's answer costs a read of maps */
-    if (lowest == 0) {
-        pthread_attr_t attributes;
-        void *address;
-        size_t size;
-        if (pthread_getattr_np(pthread_self(), &attributes) != 0) return 0;
-        int failed = pthread_attr_getstack(&attributes, &address, &size);
-        pthread_attr_destroy(&attributes);
-        if (failed) return 0;
-        lowest = (uintptr_t)address;
-    }
-    uintptr_t here = (uintptr_t)__builtin_frame_address(0);
-    return here > lowest ? here - lowest : 0;
 }
 
 void sm_os_abort(const char *message) {

@@ -1,7 +1,8 @@
 /* os.h: what the core asks of the operating system, and nothing more.
  *
- * One file implements it per platform (on Linux two: linux_locks.c has what
- * stands under "locks"), and nothing else makes system calls.  Every verb
+ * One file implements it per platform (on Linux three: linux_locks.c has what
+ * stands under "locks", linux_stack.c the stack), and nothing else makes system
+ * calls.  Every verb
  * returns 0 or an errno value, and on failure leaves the failed call's name and
  * errno in sm_failure_get().  Addresses and lengths are whole pages.
  */
@@ -58,6 +59,8 @@ int sm_os_read_own_memory(void *out, uintptr_t address, size_t length);
 
 /* Bytes of stack left below the caller in this thread; 0 if unknown. */
 size_t sm_os_stack_room(void);
+/* How that is known.  An estimate may be too small, and is not too large. */
+enum sm_stack_bounds sm_os_stack_bounds(void);
 
 _Noreturn void sm_os_abort(const char *message);
 

@@ -2,8 +2,27 @@
  * round keys.  General registers are overwritten by the next few calls; vector
  * registers live until some other vector code runs, and a signal spills them
  * to the stack.
+ *
+ * Which registers there are is asked of the processor (CPUID) and of the kernel,
+ * which must save them (XGETBV): Intel's manual, volume 1, chapters 14.3 and
+ * 15.2.  Compilers' builtins for it need a start-up code that not all link in.
  */
 #include "wipe.h"
+
+#include <cpuid.h>
+
+enum { UNKNOWN, SSE, AVX, AVX512 };
+#define SAVED_AVX 0x06u    /* bits of XCR0: xmm and the upper halves of ymm */
+#define SAVED_AVX512 0xe6u /* and masks, upper halves of zmm, zmm16 to 31 */
+
+static int ask_vectors(void) {
+    unsigned int a, b, c, d, saved, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !(c & bit_AVX)) return SSE;
+    __asm__ volatile("xgetbv" : "=a"(saved), "=d"(high) : "c"(0));
+    if ((saved & SAVED_AVX) != SAVED_AVX) return SSE;
+    if ((saved & SAVED_AVX512) != SAVED_AVX512) return AVX;
+    return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (b & bit_AVX512F) ? AVX512 : AVX;
+}
 
 static void clear_sse(void) {
     __asm__ volatile(
@@ -43,7 +62,10 @@ __attribute__((target("avx512f"))) static void clear_avx512(void) {
 }
 
 void sm_clear_registers(void) {
+    static _Atomic int vectors; /* asked once, since CPUID is slow in virtual machines */
+    int known = vectors;
+    if (known == UNKNOWN) vectors = known = ask_vectors();
     clear_sse();
-    if (__builtin_cpu_supports("avx")) clear_avx();
-    if (__builtin_cpu_supports("avx512f")) clear_avx512();
+    if (known >= AVX) clear_avx();
+    if (known >= AVX512) clear_avx512();
 }

@@ -35,7 +35,13 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* Types once per process: a second import finds them as they are. */
+/* The interpreter has ended.  Where it is initialised again, it gets types of its own, and this call again. */
+static void stop_at_exit(void) {
+    Secret_Type = NULL;
+    sm_stop();
+}
+
+/* Types once per interpreter: a second import finds them as they are. */
 static int make_types(void) {
     if (Secret_Type != NULL) return 0;
     PyTypeObject *secret = secret_type_make();
@@ -53,7 +59,7 @@ static int make_types(void) {
     Keeper_Type = keeper_type_make();
     File_Type = file_type_make();
     if (Gate_Type == NULL || Cell_Type == NULL || Keeper_Type == NULL || File_Type == NULL) return -1;
-    if (Py_AtExit(sm_stop) != 0) {
+    if (Py_AtExit(stop_at_exit) != 0) {
         PyErr_SetString(PyExc_ImportError, "securemem cannot start: Py_AtExit has no room for its wiping at exit");
         return -1;
     }

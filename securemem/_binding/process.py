@@ -14,6 +14,7 @@ __all__ = [
     "peek",
     "set_dumpable",
     "set_merging",
+    "stack_bounds",
     "try_secret_memory",
 ]
 
@@ -50,3 +51,12 @@ def peek(address: int, out: bytearray) -> None:
 def try_secret_memory() -> None:
     """Map a page of memfd_secret and give it back; BackendUnavailableError, with the errno, where it cannot be had."""
     check(lib.sm_process_try_secret_memory())
+
+
+def stack_bounds() -> str:
+    """How far this thread's stack reaches is "known", "estimated" (no /proc or descriptor to ask with) or "unknown".
+
+    Of an unknown stack nothing can be cleared.
+    """
+    names = {lib.SM_STACK_KNOWN: "known", lib.SM_STACK_ESTIMATED: "estimated", lib.SM_STACK_UNKNOWN: "unknown"}
+    return names[lib.sm_stack_bounds()]

@@ -98,11 +98,9 @@ def stuck_page_unmapped():
 
 def pending(how):
     """A secret that cannot be opened for wiping stays counted as live, opens no view, and is wiped in the end."""
-    import faulty_child
-
     import securemem
-    from securemem import Arena, SecureBytes
-    from securemem.exceptions import ProtectionError
+    from securemem import Arena, ProtectionError, SecureBytes
+    from tests.faults import faulty_child
 
     arena = Arena()
     secret = SecureBytes.copy_of(b"\x5a" * 40, arena=arena)
@@ -164,9 +162,8 @@ def pending_dropped_then_purged():
 
 def left_mapped():
     """Pages that cannot be unmapped are wiped, stay counted, and are unmapped later."""
-    import faulty_child
-
     from securemem import Arena, SecureBytes, statistics
+    from tests.faults import faulty_child
 
     before = faulty_child.held()
     arena = Arena()
