@@ -139,10 +139,12 @@ static PyObject *get_value(Cell *self, void *closure) {
 /* Only from inside the gate: who shuts it then waits for this, and takes the value away. */
 static PyObject *hold(Cell *self, PyObject *value) {
     if (!is_usable(self)) return NULL;
-    if (self->gate->state == GATE_LOCKED || !gate_is_inside(self->gate)) {
-        PyObject *answer = PyObject_CallMethod((PyObject *)self->gate, "refuse", NULL);
-        Py_XDECREF(answer);
-        if (answer != NULL) PyErr_SetString(PyExc_RuntimeError, "hold() is for work inside the gate");
+    if (self->gate->state == GATE_LOCKED) {
+        gate_refuse(self->gate, "refuse");
+        return NULL;
+    }
+    if (!gate_is_inside(self->gate)) {
+        PyErr_SetString(PyExc_RuntimeError, "hold() is for work inside the gate");
         return NULL;
     }
     cell_fill(self, value);

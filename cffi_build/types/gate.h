@@ -76,6 +76,8 @@ PyTypeObject *keeper_type_make(void);
 /* gate_users.c: who is inside */
 /* In a forked child: as new, and locked. */
 void gate_settle(Gate *self);
+/* Raises what a method of the Python class does. */
+void gate_refuse(Gate *self, const char *method);
 /* False: raised. */
 bool gate_enter(Gate *self, bool locked_too);
 void gate_leave(Gate *self);
@@ -89,6 +91,7 @@ void gate_abandon(Gate *self);
 /* One thread changes keys at a time.  False: raised. */
 bool gate_take_changes(Gate *self);
 void gate_give_changes(Gate *self);
+bool gate_changes_here(Gate *self);
 
 /* cell_type.c */
 void cell_fill(Cell *self, PyObject *value);

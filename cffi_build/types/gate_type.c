@@ -150,8 +150,7 @@ static PyObject *reopen(Gate *self, PyObject *const *args, Py_ssize_t count) {
     bool waited = true;
     while (waited && self->state == GATE_CLOSING && !gate_is_inside(self)) waited = gate_wait(self, WAIT_TO_SHUT);
     if (waited && self->state == GATE_CLOSING) {
-        PyObject *answer = PyObject_CallMethod((PyObject *)self, "refuse", NULL);
-        Py_XDECREF(answer);
+        gate_refuse(self, "refuse");
     } else if (waited) {
         result = open_with(self, (Cell *)args[0], args[1], args + 2, count - 2);
     }
@@ -199,7 +198,8 @@ static PyObject *get_flag(Gate *self, void *which) {
         case 0: return PyBool_FromLong(self->state == GATE_OPEN);
         case 1: return PyBool_FromLong(self->state == GATE_LOCKED);
         case 2: return PyBool_FromLong(self->forked);
-        default: return PyBool_FromLong(self->user_count > 0);
+        case 3: return PyBool_FromLong(self->user_count > 0);
+        default: return PyBool_FromLong(gate_changes_here(self));
     }
 }
 
@@ -253,6 +253,7 @@ static PyGetSetDef properties[] = {
     {"locked", (getter)get_flag, NULL, "Whether the cells are empty, and nobody is let in.", (void *)1},
     {"forked", (getter)get_flag, NULL, "Whether a fork locked it.", (void *)2},
     {"in_use", (getter)get_flag, NULL, "Whether anybody is inside.", (void *)3},
+    {"changes_here", (getter)get_flag, NULL, "Whether a change by this thread goes on.", (void *)4},
     {"epoch", (getter)get_number, NULL, "How often it was opened.", (void *)0},
     {"used", (getter)get_number, NULL, "When the last use ended, on CLOCK_BOOTTIME, in seconds.", (void *)1},
     {"opened", (getter)get_number, NULL, "When it was opened, likewise.", (void *)2},

@@ -60,12 +60,21 @@ static GateUser *add(Gate *self, unsigned long thread) {
     return user;
 }
 
+void gate_refuse(Gate *self, const char *method) {
+    PyObject *answer = PyObject_CallMethod((PyObject *)self, method, NULL);
+    if (answer != NULL) PyErr_Format(PyExc_SystemError, "%s() did not raise", method);
+    Py_XDECREF(answer);
+}
+
+bool gate_changes_here(Gate *self) {
+    gate_settle(self);
+    return self->changing && self->changer == PyThread_get_thread_ident();
+}
+
 bool gate_enter(Gate *self, bool locked_too) {
     gate_settle(self);
     if (self->state != GATE_OPEN && !locked_too) {
-        PyObject *answer = PyObject_CallMethod((PyObject *)self, "refuse", NULL);
-        Py_XDECREF(answer);
-        if (answer != NULL) PyErr_SetString(PyExc_SystemError, "the gate is shut, and refuse() did not raise");
+        gate_refuse(self, "refuse");
         return false;
     }
     unsigned long me = PyThread_get_thread_ident();
@@ -129,9 +138,7 @@ bool gate_take_changes(Gate *self) {
     gate_settle(self);
     while (self->changing) {
         if (self->changer == me) {
-            PyObject *answer = PyObject_CallMethod((PyObject *)self, "refuse_change", NULL);
-            Py_XDECREF(answer);
-            if (answer != NULL) PyErr_SetString(PyExc_SystemError, "a change within a change");
+            gate_refuse(self, "refuse_change");
             return false;
         }
         if (!gate_wait(self, WAIT_TO_CHANGE)) return false;

@@ -92,7 +92,9 @@ _BY_NUMBER = {one.number: one for one in _ALGORITHMS.values()}
 
 
 def key_algorithm(name: str) -> KeyAlgorithm:
-    """The algorithm of that name; InvalidArgumentError where there is none."""
+    """The algorithm of that name; InvalidArgumentError where there is none, TypeError for what is no name."""
+    if not isinstance(name, str):
+        raise TypeError(f"an algorithm is given by its name, a str, not by {type(name).__name__}")
     if name not in _ALGORITHMS:
         raise InvalidArgumentError(
             f"algorithm {name!r} does not exist: choose one of {', '.join(map(repr, _ALGORITHMS))}"

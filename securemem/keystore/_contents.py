@@ -172,7 +172,11 @@ class Contents:
     def opened(self, version: Version) -> SecureBytes:
         """A version's key in clear, opened if it is not open. Only inside the gate."""
         secret: SecureBytes | None = version.value
-        return self.gate.change(self.open, version) if secret is None else secret
+        if secret is not None:
+            return secret
+        if self.gate.changes_here:  # a signal handler within a change
+            return self.open(version)
+        return self.gate.change(self.open, version)
 
     def open(self, version: Version) -> SecureBytes:
         """A version's key in clear. Only under change(), so that nobody takes it away meanwhile."""
