@@ -40,7 +40,7 @@ class Statistics(Frozen):
     stuck_pages: page ranges still open because of that.
     pending_wipes: secrets that the kernel would not let us open to wipe them; it is tried again.
     lock_limit: RLIMIT_MEMLOCK, or None where this process is not bound by it.
-    process_locked: what the whole process has locked.
+    process_locked: what the whole process has locked, as VmLck has it: on newer kernels without secret memory.
     """
 
     live_secrets: int

@@ -44,7 +44,7 @@ def _verdict(plain: Attack, ours: Attack) -> tuple[int, str]:
     if left:
         return 1, f"FAILED: securemem left {left} copies outside locked memory, or after release"
     kept = sum(found.unlocked for found in plain.found["released"].values())
-    return 0, f"no copy outside locked memory with securemem; without, {kept} after release"
+    return 0, f"no copy outside locked memory; without securemem {kept} after release"
 
 
 def _cells(name: str, plain: Attack, ours: Attack) -> tuple[str, str, str, str]:

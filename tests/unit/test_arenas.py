@@ -10,6 +10,7 @@ import pytest
 
 import securemem
 from securemem import Arena, SecureBytes
+from securemem._memory_map import mappings
 
 
 def in_new_process(program):
@@ -94,7 +95,9 @@ def test_statistics_follow(at_rest, backend):
             assert arena.statistics().open_windows == 2
         assert arena.statistics().open_windows == 0
         assert counts.failed_closes == counts.stuck_pages == counts.pending_wipes == 0
-        assert counts.process_locked >= counts.locked_bytes
+        # Newer kernels (Debian's 6.12.117) do not count secret memory in VmLck, and do not flag it as locked.
+        uncounted = sum(one.end - one.start for one in mappings() if one.secret and "lo" not in one.flags)
+        assert counts.process_locked + uncounted >= counts.locked_bytes
         everything = securemem.statistics()
         assert everything.locked_bytes >= counts.locked_bytes
         del secrets, large

@@ -56,7 +56,7 @@ def test_demo_tells_what_it_did(page):
     assert "200,000 bytes encrypted with AES-256-GCM, decrypted, compared: equal" in page
     assert "locked, not in cores, not in children, between guard pages, no access at rest" in page
     released = sum(_cells(page, label)[0][1] for label in ROWS)
-    verdict = f"Verdict: no copy outside locked memory with securemem; without, {released} after release.\n"
+    verdict = f"Verdict: no copy outside locked memory; without securemem {released} after release.\n"
     assert verdict in page
     assert released >= 1
     assert [word for word in ("doctor", "run APP", "pydoc") if word not in page.partition("Next:")[2]] == []
@@ -235,7 +235,7 @@ def _attacks(counts):
 @pytest.mark.parametrize(
     ("at", "copies", "expected"),
     [
-        (1, (0, 0), (0, "without, 0 after release")),
+        (1, (0, 0), (0, "without securemem 0 after release")),
         (3, (0, 0), (0, "no copy outside locked memory")),
         (3, (2, 1), (1, "FAILED: securemem left 10 copies")),
         (2, (1, 1), (1, "FAILED: securemem left 5 copies")),

@@ -217,8 +217,15 @@ def test_an_interrupted_command_ends_with_130(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(bytes(1) * (1 << 28))
     arguments = [*COMMAND, "demo", path]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
-        while b"_demo_worker" not in b"".join(one.read_bytes() for one in Path("/proc").glob("[0-9]*/cmdline")):
+    with subprocess.Popen(
+        arguments,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        # The tests' own may be ignored: nohup.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 - no thread runs here
+    ) as process:
+        while not Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate()

@@ -349,7 +349,7 @@ assert locking.is_locked(memory)
 
 def test_repair_brings_closed_pages_back_from_swap():
     """Closed secrets in real swap after a foreign munlockall are resident, locked and intact after verify_locks()."""
-    passes("""
+    said = passes("""
 import subprocess, tempfile
 from pathlib import Path
 secrets = [securemem.SecureBytes.random(4000) for _ in range(32)]
@@ -361,7 +361,10 @@ with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
     swap.write_bytes(bytes(16 << 20))
     swap.chmod(0o600)
     subprocess.run(["mkswap", swap], check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["swapon", swap], check=True)
+    added = subprocess.run(["swapon", swap], check=False, capture_output=True, text=True)
+    if added.returncode:  # a file system in memory, for one
+        print("no swap here:", added.stderr)
+        sys.exit()
     try:
         assert libc.munlockall() == 0
         for one in pages:   # MADV_PAGEOUT
@@ -377,6 +380,8 @@ with tempfile.TemporaryDirectory(dir="/var/tmp") as folder:
     finally:
         subprocess.run(["swapoff", swap], check=True)
 """)
+    if "no swap here" in said:
+        pytest.skip(said.strip())
 
 
 def test_another_mapping_at_the_address_is_unlocked():
