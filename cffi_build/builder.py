@@ -18,7 +18,7 @@ MACHINE = sysconfig.get_platform().rpartition("-")[2]
 # setuptools wants paths relative to the folder that holds setup.py.
 ROOT = HERE.parent
 
-FOLDERS = [HERE / name for name in ("core", "platform", "locks", "heap", "crypto")]
+FOLDERS = [HERE / name for name in ("core", "platform", "locks", "heap", "crypto", "doors")]
 PER_MACHINE = set((HERE / "platform").glob("registers_*.c"))
 CORE = sorted({source for folder in FOLDERS for source in folder.glob("*.c")} - PER_MACHINE)
 CORE += [one for one in PER_MACHINE if one.stem == f"registers_{MACHINE}"]
@@ -63,7 +63,7 @@ def make(name: str, core: list[Path], *, extra_cdef: str = "", flags: list[str],
     builder.cdef((HERE / "core.cdef.h").read_text() + extra_cdef)
     builder.set_source(
         name,
-        '#include "securemem.h"\n#include "wipe.h"\n#include "blocks.h"\n'
+        '#include "securemem.h"\n#include "wipe.h"\n#include "blocks.h"\n#include "doors.h"\n'
         '#include "heap.h"\n#include "entries.h"\n#include "slots.h"\n#include "python_allocator.h"\n' + extra_cdef,
         sources=[str(path.relative_to(ROOT)) for path in [*core, *TYPES]],
         include_dirs=[str(folder.relative_to(ROOT)) for folder in FOLDERS],

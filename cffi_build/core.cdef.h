@@ -105,3 +105,11 @@ size_t sm_slots_left_writable(void);
 bool sm_python_prepare(void);
 void sm_python_set_most(size_t bytes);
 void sm_python_count(struct sm_python_counts *out);
+
+/* What doors answer: doors/doors.h.  The doors themselves are functions of _types. */
+enum sm_door {
+    SM_DOOR_OK, SM_DOOR_CORE, SM_DOOR_SYSTEM, SM_DOOR_INTERRUPTED, SM_DOOR_EMPTY, SM_DOOR_LONG, SM_DOOR_ENDED,
+    SM_DOOR_TIMEOUT, SM_DOOR_NO_WRITER, SM_DOOR_NOT_HEX, SM_DOOR_ODD_HEX, SM_DOOR_NOT_BASE64, SM_DOOR_BAD_PADDING,
+    SM_DOOR_NOT_JSON, SM_DOOR_DEEP_JSON, SM_DOOR_NO_FIELD, SM_DOOR_NOT_STRING, SM_DOOR_TWICE,
+    SM_DOOR_DIFFERENT, SM_DOOR_BUSY, SM_DOOR_HANGUP, SM_DOOR_NOT_OURS, SM_DOOR_SHARED, SM_DOOR_ABSENT, ...
+};

@@ -26,6 +26,13 @@
     ├── StoreBusyError (RuntimeError)         a change of a store within a change by the same thread
     ├── StoreTimerError (RuntimeError)        no thread for the timers of a store, which stays locked
     ├── NoKeyEncryptionKeyError (RuntimeError) a store that nothing could unlock was to be locked
+    ├── InputError (ValueError)               what came in cannot be used
+    │   ├── EmptyInputError                   ... there was nothing
+    │   ├── InputTooLongError                 ... more than the limit
+    │   ├── InputEndedError (EOFError)        ... it ended before all had come
+    │   └── FormatError                       ... not hex, base64, JSON
+    ├── MissingSecretError (LookupError)      no such variable, credential or field
+    ├── ExposedFileError (PermissionError)    a file that others may read or change
     ├── SystemRefusalError (OSError)          the kernel refused; errno says how
     │   ├── LockError                         ... to lock
     │   │   ├── LockRangeError (ValueError)   EINVAL: the range runs past the end of the address space
@@ -36,6 +43,11 @@
     │   │   └── LockLostError                 verify() could not lock again what had lost its lock
     │   ├── ProtectionError                   ... another required protection
     │   ├── RandomError                       ... random bytes
+    │   ├── TransferError                     ... to open, read or write what a secret comes from or goes to
+    │   │   ├── MissingFileError (FileNotFoundError)     ENOENT
+    │   │   ├── RefusedFileError (PermissionError)       EACCES, EPERM
+    │   │   └── TransferTimeoutError (TimeoutError)      nothing came in time
+    │   ├── TerminalError                     ... the terminal, or it went away
     │   ├── BackendUnavailableError           ... a kind of memory
     │   └── ScanRefusedError (PermissionError) ... to read another process
     └── CapacityError (MemoryError)           no room
@@ -62,10 +74,16 @@ __all__ = [
     "ConfigurationError",
     "CryptoHeapError",
     "DecryptionError",
+    "EmptyInputError",
     "ExportedError",
+    "ExposedFileError",
     "ForkedError",
+    "FormatError",
     "FrozenError",
     "HardLimitError",
+    "InputEndedError",
+    "InputError",
+    "InputTooLongError",
     "InvalidArgumentError",
     "KeyExhaustedError",
     "KeyExistsError",
@@ -82,11 +100,14 @@ __all__ = [
     "LockUnsupportedError",
     "LockWarning",
     "MappingLimitError",
+    "MissingFileError",
+    "MissingSecretError",
     "NoKeyEncryptionKeyError",
     "OutOfMemoryError",
     "PeerKeyError",
     "ProtectionError",
     "RandomError",
+    "RefusedFileError",
     "ScanRefusedError",
     "SecretTextWarning",
     "SecureMemError",
@@ -97,6 +118,9 @@ __all__ = [
     "StoreLockedError",
     "StoreTimerError",
     "SystemRefusalError",
+    "TerminalError",
+    "TransferError",
+    "TransferTimeoutError",
     "UnmappedError",
     "VerificationError",
     "WipedError",
@@ -255,6 +279,54 @@ class RandomError(SystemRefusalError):
 
 class BackendUnavailableError(SystemRefusalError):
     """The kernel lacks this kind of memory, or has it disabled."""
+
+
+class InputError(SecureMemError, ValueError):
+    """What came in through a door cannot be used; the message says why. All that was read is wiped."""
+
+
+class EmptyInputError(InputError):
+    """There was nothing: a secret has at least one byte."""
+
+
+class InputTooLongError(InputError):
+    """More bytes came than the door was told to take."""
+
+
+class InputEndedError(InputError, EOFError):
+    """The other side ended before all had come, or the user ended the prompt (end-of-file)."""
+
+
+class FormatError(InputError):
+    """The text is not what it was said to be: hex, base64, JSON with a string at that place."""
+
+
+class MissingSecretError(SecureMemError, LookupError):
+    """There is no environment variable, credential or JSON field of that name."""
+
+
+class ExposedFileError(SecureMemError, PermissionError):
+    """Others than its owner may read or change the file, or another user owns it: it was not read."""
+
+
+class TransferError(SystemRefusalError):
+    """The kernel refused to open, read or write what a secret was to come from or go to."""
+
+
+class MissingFileError(TransferError, FileNotFoundError):
+    """There is no file at that path."""
+
+
+class RefusedFileError(TransferError, PermissionError):
+    """The process may not open, read or write that file."""
+
+
+class TransferTimeoutError(TransferError, TimeoutError):
+    """Nothing came in the time that was given."""
+
+
+class TerminalError(SystemRefusalError):
+    """The terminal cannot be used, is in use by another prompt, or went away."""
 
 
 class ScanRefusedError(SystemRefusalError, PermissionError):

@@ -80,6 +80,20 @@ Secret *secret_new_open(uint8_t **data, sm_arena *arena, Py_ssize_t length) {
     return make(arena, length, data);
 }
 
+Secret *secret_adopt(sm_slot *slot, Py_ssize_t length) {
+    Secret *self = PyObject_New(Secret, Secret_Type);
+    if (self == NULL) {
+        sm_secret_return(slot);
+        return NULL;
+    }
+    self->slot = slot;
+    self->length = length;
+    self->weak_references = NULL;
+    if (sm_arena_is_locked(sm_secret_arena(slot)) || warn_unlocked() == 0) return self;
+    Py_DECREF(self);
+    return NULL;
+}
+
 enum sm_status secret_state(Secret *self) {
     return self->slot == NULL ? SM_WIPED : sm_secret_state(self->slot);
 }

@@ -5,6 +5,7 @@
  */
 #include "cipher.h"
 #include "clearing.h"
+#include "door_types.h"
 #include "ending.h"
 #include "gate.h"
 #include "heap_module.h"
@@ -80,6 +81,7 @@ static int execute(PyObject *module) {
         return -1;
     }
     if (make_types() != 0) return -1;
+    if (PyModule_AddFunctions(module, door_methods) != 0) return -1;
     if (PyModule_AddObjectRef(module, "SecureBytes", (PyObject *)Secret_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Reveal", (PyObject *)Reveal_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Cipher", (PyObject *)Cipher_Type) != 0) return -1;

@@ -49,6 +49,8 @@ uint8_t *secret_open(Secret *self, bool writable);
 Secret *secret_new(sm_arena *arena, Py_ssize_t length);
 /* The same, open for writing at once: sm_secret_close(self->slot, true) ends it. */
 Secret *secret_new_open(uint8_t **data, sm_arena *arena, Py_ssize_t length);
+/* A secret around a slot, which is its own from then on, also where it fails. */
+Secret *secret_adopt(sm_slot *slot, Py_ssize_t length);
 
 /* secret_type.c */
 PyTypeObject *secret_type_make(void);

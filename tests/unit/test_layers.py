@@ -128,7 +128,7 @@ def test_only_the_platform_files_make_system_calls():
     declares = re.compile(r"#include <(sys/|unistd|fcntl|sched|linux/)")
     units = (ROOT / "cffi_build").glob("*/*.[ch]")
     users = {f"{path.parent.name}/{path.name}" for path in units if declares.search(path.read_text())}
-    platform = ("linux", "linux_files", "linux_locks", "linux_stack")
+    platform = ("linux", "linux_doors", "linux_files", "linux_locks", "linux_stack", "linux_terminal")
     assert users == {f"platform/{name}.c" for name in platform}
 
 
