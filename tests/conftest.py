@@ -5,5 +5,6 @@ from __future__ import annotations
 from tests.support.c_programs import compile_program, core_sources, hardening, tool
 from tests.support.core_builds import faulty_core
 from tests.support.prey import prey
+from tests.support.terminal import terminal
 
-__all__ = ["compile_program", "core_sources", "faulty_core", "hardening", "prey", "tool"]
+__all__ = ["compile_program", "core_sources", "faulty_core", "hardening", "prey", "terminal", "tool"]
