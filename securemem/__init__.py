@@ -4,7 +4,7 @@
 A `KeyStore` gives keys names, rules for their use, versions and a lock.
 
 Of the exceptions the ones that programs catch daily are here; all are in `securemem.exceptions`. The modules `crypto`,
-`locking` and `process` are loaded at their first use.
+`crypto_heap`, `doors`, `locking` and `process` are loaded at their first use.
 """
 
 from __future__ import annotations
@@ -15,42 +15,14 @@ from securemem.arenas import Arena, Statistics, configure, fits, purge, statisti
 from securemem.exceptions import (
     CapacityError,
     DecryptionError,
-    EmptyInputError,
     ExportedError,
-    ExposedFileError,
     ForkedError,
-    FormatError,
-    FrozenError,
-    HardLimitError,
-    InputEndedError,
-    InputError,
-    InputTooLongError,
-    InvalidArgumentError,
-    KeyExhaustedError,
-    KeyExistsError,
     KeyNotFoundError,
     LockLimitError,
     LockWarning,
-    MappingLimitError,
-    MissingFileError,
-    MissingSecretError,
-    NoKeyEncryptionKeyError,
-    OutOfMemoryError,
-    PeerKeyError,
-    ProtectionError,
-    RandomError,
-    RefusedFileError,
-    ScanRefusedError,
     SecretTextWarning,
     SecureMemError,
     StoreLockedError,
-    StoreTimerError,
-    SystemRefusalError,
-    TerminalError,
-    TransferError,
-    TransferTimeoutError,
-    UnmappedError,
-    VerificationError,
     WipedError,
 )
 from securemem.protection import Protection
@@ -59,7 +31,7 @@ from securemem.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from securemem import crypto, doors, locking, process
+    from securemem import crypto, crypto_heap, doors, locking, process
     from securemem.crypto.sealed import SealedBytes
     from securemem.keystore import KeyHandle, KeyStore, Policy
     from securemem.keystore.kek.passphrase import Passphrase
@@ -68,53 +40,27 @@ __all__ = [
     "Arena",
     "CapacityError",
     "DecryptionError",
-    "EmptyInputError",
     "ExportedError",
-    "ExposedFileError",
     "ForkedError",
-    "FormatError",
-    "FrozenError",
-    "HardLimitError",
-    "InputEndedError",
-    "InputError",
-    "InputTooLongError",
-    "InvalidArgumentError",
-    "KeyExhaustedError",
-    "KeyExistsError",
     "KeyHandle",
     "KeyNotFoundError",
     "KeyStore",
     "LockLimitError",
     "LockWarning",
-    "MappingLimitError",
-    "MissingFileError",
-    "MissingSecretError",
-    "NoKeyEncryptionKeyError",
-    "OutOfMemoryError",
     "Passphrase",
     "Policy",
     "Protection",
-    "ProtectionError",
-    "RandomError",
-    "RefusedFileError",
-    "ScanRefusedError",
     "SealedBytes",
     "SecretTextWarning",
     "SecureBytes",
     "SecureMemError",
     "Statistics",
     "StoreLockedError",
-    "StoreTimerError",
-    "SystemRefusalError",
-    "TerminalError",
-    "TransferError",
-    "TransferTimeoutError",
-    "UnmappedError",
-    "VerificationError",
     "WipedError",
     "__version__",
     "configure",
     "crypto",
+    "crypto_heap",
     "doors",
     "fits",
     "locking",
@@ -126,7 +72,7 @@ __all__ = [
 
 
 # Higher layers are loaded at their first use: some need the package `cryptography`, which takes longer to import.
-_MODULES = ("crypto", "doors", "locking", "process")
+_MODULES = ("crypto", "crypto_heap", "doors", "locking", "process")
 _LAZY = {
     "KeyHandle": "securemem.keystore",
     "KeyStore": "securemem.keystore",

@@ -99,7 +99,8 @@ def stuck_page_unmapped():
 def pending(how):
     """A secret that cannot be opened for wiping stays counted as live, opens no view, and is wiped in the end."""
     import securemem
-    from securemem import Arena, ProtectionError, SecureBytes
+    from securemem import Arena, SecureBytes
+    from securemem.exceptions import ProtectionError
     from tests.faults import faulty_child
 
     arena = Arena()

@@ -8,16 +8,9 @@ import itertools
 
 import pytest
 
-from securemem import (
-    Arena,
-    EmptyInputError,
-    FormatError,
-    InvalidArgumentError,
-    SecureBytes,
-    WipedError,
-    statistics,
-)
+from securemem import Arena, SecureBytes, WipedError, statistics
 from securemem.doors import decode_base64, decode_hex, encode_base64, encode_hex
+from securemem.exceptions import EmptyInputError, FormatError, InvalidArgumentError
 from tests.support.doors import bytes_of
 
 OPEN = Arena(at_rest="readwrite")

@@ -6,14 +6,14 @@ import os
 
 import pytest
 
-from securemem import (
+from securemem.doors import read_credential, read_env, read_file
+from securemem.exceptions import (
     EmptyInputError,
     ExposedFileError,
     InputTooLongError,
     InvalidArgumentError,
     MissingSecretError,
 )
-from securemem.doors import read_credential, read_env, read_file
 from tests.support import programs
 from tests.support.doors import bytes_of
 

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from securemem import (
-    Arena,
+from securemem import Arena, SecureBytes, statistics
+from securemem.doors import read_fd, read_file, receive, write_fd
+from securemem.exceptions import (
     EmptyInputError,
     ExposedFileError,
     InputEndedError,
@@ -22,12 +23,9 @@ from securemem import (
     InvalidArgumentError,
     MissingFileError,
     RefusedFileError,
-    SecureBytes,
     TransferError,
     TransferTimeoutError,
-    statistics,
 )
-from securemem.doors import read_fd, read_file, receive, write_fd
 from tests.support import programs
 from tests.support.doors import bytes_of
 
@@ -200,7 +198,8 @@ def test_a_file_that_may_not_be_read():
     """EACCES is a PermissionError that says so."""
     program = """
         import os, tempfile
-        from securemem import RefusedFileError, doors
+        from securemem import doors
+        from securemem.exceptions import RefusedFileError
         path = tempfile.mktemp()
         with open(path, "w") as file: file.write("x")
         os.chmod(path, 0)

@@ -8,7 +8,9 @@ import random
 
 import pytest
 
-from securemem import (
+from securemem import statistics
+from securemem.doors import read_json_field
+from securemem.exceptions import (
     EmptyInputError,
     ExposedFileError,
     FormatError,
@@ -16,9 +18,7 @@ from securemem import (
     InvalidArgumentError,
     MissingFileError,
     MissingSecretError,
-    statistics,
 )
-from securemem.doors import read_json_field
 from tests.support.doors import bytes_of
 
 

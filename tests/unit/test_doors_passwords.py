@@ -6,9 +6,10 @@ from collections import Counter
 
 import pytest
 
-from securemem import Arena, InvalidArgumentError, SizeError, statistics
+from securemem import Arena, statistics
 from securemem.doors import generate_passphrase, generate_password
 from securemem.doors._passwords import ALPHABET
+from securemem.exceptions import InvalidArgumentError, SizeError
 from tests.support.doors import bytes_of
 
 # Five sigma beyond the mean of a chi-squared with k degrees of freedom (k > 30): k + 5 * sqrt(2 k).

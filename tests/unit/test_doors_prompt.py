@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from securemem import InvalidArgumentError
 from securemem.doors import prompt
+from securemem.exceptions import InvalidArgumentError
 from tests.support import programs
 from tests.support.terminal import Terminal  # noqa: TC001 - the fixture makes them
 
@@ -308,7 +308,7 @@ def test_one_at_a_time(terminal):
     source = """
     import threading, time
     from securemem.doors import prompt
-    from securemem import TerminalError
+    from securemem.exceptions import TerminalError
     from tests.support.doors import bytes_of
     first = threading.Thread(target=lambda: print(bytes_of(prompt("? ")).decode()))
     first.start()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from securemem import Arena, EmptyInputError, InvalidArgumentError, SecureBytes, SourceError, statistics
+from securemem import Arena, SecureBytes, statistics
 from securemem.doors import concat, split, strip
+from securemem.exceptions import EmptyInputError, InvalidArgumentError, SourceError
 from tests.support.doors import bytes_of
 
 

@@ -13,17 +13,9 @@ from contextlib import suppress
 import pytest
 
 import securemem
-from securemem import (
-    KeyNotFoundError,
-    KeyPolicyError,
-    KeyStore,
-    Policy,
-    SecureBytes,
-    StoreBusyError,
-    StoreLockedError,
-    StoreTimerError,
-)
+from securemem import KeyNotFoundError, KeyStore, Policy, SecureBytes, StoreLockedError
 from securemem.crypto import wrap
+from securemem.exceptions import KeyPolicyError, StoreBusyError, StoreTimerError
 from securemem.keystore import _timers
 from securemem.keystore._gate import Cell, Gate, apply
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from securemem import (
-    DecryptionError,
-    InvalidArgumentError,
-    KeyPolicyError,
-    KeyStore,
-    LockLimitError,
-    Passphrase,
-    Policy,
-    SecureBytes,
-    StoreLockedError,
-    VerificationError,
-)
+from securemem import DecryptionError, KeyStore, LockLimitError, Passphrase, Policy, SecureBytes, StoreLockedError
 from securemem.crypto import aead, wrap
 from securemem.crypto.argon2 import Cost
+from securemem.exceptions import InvalidArgumentError, KeyPolicyError, VerificationError
 from securemem.keystore import _root_key
 
 WRAPPING = Policy(usages=frozenset({"wrap", "unwrap"}))

@@ -132,55 +132,6 @@ def test_only_the_platform_files_make_system_calls():
     assert users == {f"platform/{name}.c" for name in platform}
 
 
-HEAVY = ("ast", "cryptography", "dataclasses", "inspect", "re", "typing")
-
-
-@pytest.mark.parametrize(
-    ("statement", "loads"), [("import securemem", ()), ("import dataclasses", ("dataclasses", "ast"))]
-)
-def test_import_is_light(statement, loads):
-    """`import securemem` loads none of the slow modules; the control, an import of dataclasses, loads two of them."""
-    homes = [str(Path(one.__file__).parents[1]) for one in (securemem, cffi)]
-    before = f"import sys; sys.path += {homes}"  # without site, which may load them itself
-    program = f"{before}\n{statement}\nprint([name for name in {HEAVY} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-IS", "-c", program], check=True, capture_output=True, text=True)
-    loaded = ast.literal_eval(done.stdout)
-    assert set(loads) <= set(loaded)
-    assert loads or not loaded
-
-
-def test_higher_layers_load_at_their_first_use():
-    """`securemem.locking` and its like are there without an import statement, and dir() tells of them."""
-    program = "import securemem; print(securemem.locking.__name__, 'crypto' in dir(securemem))"
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    assert done.stdout == "securemem.locking True\n"
-
-
-def test_all_names_exist_and_are_sorted():
-    """`__all__` names what is there, in order, and every public thing is named."""
-    assert securemem.__all__ == sorted(securemem.__all__)
-    for name in securemem.__all__:
-        assert getattr(securemem, name) is not None
-    public = {
-        name for name, value in vars(securemem).items() if not name.startswith("_") and hasattr(value, "__module__")
-    }
-    assert {name for name in public if getattr(securemem, name).__module__.startswith("securemem")} <= set(
-        securemem.__all__
-    )
-
-
-def test_every_exception_is_exported():
-    """The tree in exceptions.py is public as a whole."""
-    exceptions = importlib.import_module("securemem.exceptions")
-    assert set(exceptions.__all__) <= set(securemem.__all__)
-    for name in exceptions.__all__:
-        kind = getattr(exceptions, name)
-        assert name in exceptions.__doc__
-        assert issubclass(kind, (securemem.SecureMemError, Warning))
-        beside = [base for base in kind.__mro__ if base.__module__ == "builtins"]
-        assert kind is securemem.SecureMemError or len(beside) > 3, f"{name} derives from a builtin that callers catch"
-
-
 def test_modules_are_small_and_tell_their_job():
     """Every module has a docstring, and none is over 400 lines."""
     for name, path in SOURCES.items():
