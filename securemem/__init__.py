@@ -4,7 +4,7 @@
 A `KeyStore` gives keys names, rules for their use, versions and a lock.
 
 Of the exceptions the ones that programs catch daily are here; all are in `securemem.exceptions`. The modules `crypto`,
-`crypto_heap`, `doors`, `locking` and `process` are loaded at their first use.
+`doors`, `locking` and `process` are loaded at their first use.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from securemem.version import __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from securemem import crypto, crypto_heap, doors, locking, process
+    from securemem import crypto, doors, locking, process
     from securemem.crypto.sealed import SealedBytes
     from securemem.keystore import KeyHandle, KeyStore, Policy
     from securemem.keystore.kek.passphrase import Passphrase
@@ -60,7 +60,6 @@ __all__ = [
     "__version__",
     "configure",
     "crypto",
-    "crypto_heap",
     "doors",
     "fits",
     "locking",
@@ -72,7 +71,7 @@ __all__ = [
 
 
 # Higher layers are loaded at their first use: some need the package `cryptography`, which takes longer to import.
-_MODULES = ("crypto", "crypto_heap", "doors", "locking", "process")
+_MODULES = ("crypto", "doors", "locking", "process")
 _LAZY = {
     "KeyHandle": "securemem.keystore",
     "KeyStore": "securemem.keystore",

@@ -19,7 +19,7 @@ PACKAGE = Path(securemem.__file__).parent
 DAILY = {
     *("SecureBytes", "Arena", "Statistics", "Protection", "SealedBytes", "KeyStore", "KeyHandle", "Policy"),
     *("Passphrase", "configure", "statistics", "fits", "purge", "scrub", "__version__"),
-    *("crypto", "locking", "process"),
+    *("crypto", "doors", "locking", "process"),
     *("SecureMemError", "WipedError", "ForkedError", "ExportedError", "CapacityError", "LockLimitError"),
     *("DecryptionError", "KeyNotFoundError", "StoreLockedError", "LockWarning", "SecretTextWarning"),
 }
@@ -29,7 +29,7 @@ MODULES = {
     *("crypto.sealed", "crypto.signing", "crypto.wrap"),
     *("keystore.store", "keystore.handle", "keystore.session", "keystore.policy", "keystore.audit"),
     *("keystore.cleartext", "keystore.kek", "keystore.kek.passphrase"),
-    *("crypto_heap", "locking.specification", "testing.conformance"),
+    *("crypto_heap", "doors", "locking.specification", "testing.conformance"),
 }
 
 
@@ -102,7 +102,7 @@ def test_each_name_comes_from_one_place():
         for name in loaded.__all__:
             value = getattr(loaded, name)
             assert homes.setdefault(name, value) is value, f"{name} of {module} is another one elsewhere"
-    for name in DAILY - {"crypto", "locking", "process"}:
+    for name in DAILY - {"crypto", "doors", "locking", "process"}:
         assert homes[name] is getattr(securemem, name)
 
 
