@@ -202,7 +202,9 @@ class KeyPolicyError(SecureMemError, PermissionError):
 class KeyNotFoundError(SecureMemError, KeyError):
     """The store has no key, or no opaque secret, of that name, or the key no such version."""
 
-    __str__ = Exception.__str__  # KeyError would show the message in quotes
+    def __str__(self) -> str:
+        """Show the message as it is; KeyError would show it in quotes."""
+        return Exception.__str__(self)
 
 
 class KeyExistsError(SecureMemError, ValueError):

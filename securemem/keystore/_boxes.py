@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from securemem._types import Prepared
+    from securemem._types import Cipher, Prepared
     from securemem.arenas import Arena
     from securemem.keystore._gate import Keeper
     from securemem.keystore._stored import StoredKey, Version
@@ -51,9 +51,9 @@ class Kept(Cell):
 
     def __init__(self, version: Version) -> None:
         super().__init__(version.key.contents.gate, version)
-        self.version = version
-        self.header = version.header
-        self.cipher = version.cipher
+        self.version: Version = version
+        self.header: bytes = version.header
+        self.cipher: Cipher = version.cipher
 
     def admit(self, work: Callable[..., object], data: object) -> Prepared:
         """Let work begin that the rules do not allow unseen; raises what tells why it may not."""

@@ -64,11 +64,11 @@ class Contents:
             raise NoKeyEncryptionKeyError(
                 "a store with a timer needs a key-encryption key: without one, its keys would be lost when it locks"
             )
-        self.gate = Gate()
-        self.root = RootKey(self.gate)
+        self.gate: Gate = Gate()
+        self.root: RootKey = RootKey(self.gate)
         self.records: Records = MemoryRecords() if records is None else records
         self.entries: dict[str, StoredKey | StoredSecret] = {}
-        self.arena = arena
+        self.arena: Arena | None = arena
         self._audit = audit
         self._timers = timers
         self.use: Use = self.gate.use if audit is None else self._told_use

@@ -28,8 +28,8 @@ class Gate(gates.Gate):
     __slots__ = ("because", "can_be_unlocked")
 
     def __init__(self) -> None:
-        self.because = ""
-        self.can_be_unlocked = False
+        self.because: str = ""
+        self.can_be_unlocked: bool = False
 
     def refuse(self) -> NoReturn:
         """Raise StoreLockedError."""

@@ -36,10 +36,10 @@ class RootKey:
     __slots__ = ("cell", "context", "identity", "proof")
 
     def __init__(self, gate: Gate) -> None:
-        self.cell = Cell(gate)
-        self.identity = urandom(16)
-        self.context = b"securemem root key 1" + self.identity
-        self.proof = b""
+        self.cell: Cell = Cell(gate)
+        self.identity: bytes = urandom(16)
+        self.context: bytes = b"securemem root key 1" + self.identity
+        self.proof: bytes = b""
 
     def generate(self, arena: Arena | None) -> SecureBytes:
         """A new root key, for the cell."""

@@ -14,7 +14,7 @@ from securemem.keystore._operations import OPERATION_OF, OPERATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
 
     from securemem._types import Cipher
@@ -99,13 +99,13 @@ class Version(Cell):
 
     def __init__(self, key: StoredKey, facts: Facts) -> None:
         super().__init__(key.contents.gate, is_key=True)
-        self.key = key
-        self.facts = facts
-        self.header = self.header_of(BOX)
+        self.key: StoredKey = key
+        self.facts: Facts = facts
+        self.header: bytes = self.header_of(BOX)
         if key.algorithm.cipher is not None:
             self.cipher: Cipher = key.algorithm.cipher.cipher
-        self.tickets = iter(range(0))
-        self.protected = facts.protected
+        self.tickets: Iterator[int] | None = iter(range(0))
+        self.protected: int = facts.protected
         apply(*self.steps(facts, key.policy))
 
     @property
@@ -224,12 +224,12 @@ class StoredKey:
     )
 
     def __init__(self, contents: Contents, name: str, algorithm: KeyAlgorithm, policy: Policy, record: bytes) -> None:
-        self.contents = contents
-        self.name = name
-        self.algorithm = algorithm
-        self.policy = policy
-        self.record = record
-        self.gone = False
+        self.contents: Contents = contents
+        self.name: str = name
+        self.algorithm: KeyAlgorithm = algorithm
+        self.policy: Policy = policy
+        self.record: bytes = record
+        self.gone: bool = False
         self.use: Use = contents.use
         self.versions: tuple[Version, ...] = ()
         self.primary: Version = self.nobody()

@@ -58,8 +58,8 @@ class Timers:
     __slots__ = ("absolute", "idle")
 
     def __init__(self, idle: float | None, absolute: float | None) -> None:
-        self.idle = _seconds("idle_timeout", idle)
-        self.absolute = _seconds("absolute_timeout", absolute)
+        self.idle: float | None = _seconds("idle_timeout", idle)
+        self.absolute: float | None = _seconds("absolute_timeout", absolute)
 
     @property
     def any(self) -> bool:
