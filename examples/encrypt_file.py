@@ -78,7 +78,8 @@ def encrypt(key: SecureBytes, source: BinaryIO, target: BinaryIO) -> None:
     target.write(VERSION + prefix)
     size = os.fstat(source.fileno()).st_size
     sealed = bytearray(CHUNK + TAG)
-    cipher = AESGCM(key)
+    with key.reveal() as secret:
+        cipher = AESGCM(secret)
     with SecureBytes.zeros(CHUNK) as plain, plain.reveal(writable=True) as view:
         number = done = 0
         while True:
@@ -100,7 +101,8 @@ def decrypt(key: SecureBytes, source: BinaryIO, target: BinaryIO) -> None:
         raise FileError("this is not a file that this program encrypted")
     size = os.fstat(source.fileno()).st_size
     sealed = bytearray(CHUNK + TAG)
-    cipher = AESGCM(key)
+    with key.reveal() as secret:
+        cipher = AESGCM(secret)
     with SecureBytes.zeros(CHUNK) as plain, plain.reveal(writable=True) as view, memoryview(sealed) as block:
         number, done, last = 0, len(head), False
         while not last:

@@ -37,7 +37,7 @@ def read_passphrase(descriptor: int) -> SecureBytes:
             length = 0
             while length < LONGEST:
                 with view[length : length + 1] as place:
-                    if os.readv(descriptor, [place]) == 0 or place == b"\n":
+                    if os.readv(descriptor, [place]) == 0 or view[length] == ord("\n"):
                         break
                 length += 1
         if length == 0:

@@ -1,7 +1,19 @@
 # The second module of the compiled object, with the types; `_binding.load` loads it.
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, ClassVar, Concatenate, Never, NoReturn, ParamSpec, Self, SupportsIndex, TypeVar, final
+from typing import (
+    Any,
+    ClassVar,
+    Concatenate,
+    Never,
+    NoReturn,
+    ParamSpec,
+    Self,
+    SupportsIndex,
+    TypeVar,
+    final,
+    type_check_only,
+)
 
 from typing_extensions import Buffer, disjoint_base  # stubs may use it anywhere; nothing is imported at run time
 
@@ -57,6 +69,7 @@ class Reveal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None: ...
 
+@type_check_only
 @final
 class Section:
     def __enter__(self) -> None: ...
@@ -70,6 +83,7 @@ class ArenaHandle:
     def _address(self) -> int: ...
     def _create(self, at_rest: int, lock: int, backend: int, max_bytes: int, /) -> None: ...
 
+@type_check_only
 @final
 class Scope:
     def read(self, buffer: Buffer, what: str, /) -> memoryview: ...
@@ -86,8 +100,8 @@ class Prepared:
 
 @final
 class Cipher:
-    def __init__(
-        self,
+    def __new__(
+        cls,
         name: str,
         aead: Callable[[Any], object],
         blocks: Callable[[Any], object] | None,
@@ -96,7 +110,7 @@ class Cipher:
         nonce_size: int,
         tag: int,
         commitment: int,
-    ) -> None: ...
+    ) -> Self: ...
     def prepare(self, key: SecureBytes, /) -> Prepared: ...
     def seal(
         self,
@@ -143,6 +157,7 @@ def operate(
     **names: _Arguments.kwargs,
 ) -> _Result: ...
 
+@disjoint_base
 class Cell:
     # What Version makes of it is for `Gate.use`: `admit(work, data)` allows what is in neither set, or raises.
     free: frozenset[Callable[..., object]] | None
@@ -154,6 +169,7 @@ class Cell:
     def hold(self, value: _Result, /) -> _Result: ...
     def end(self) -> None: ...
 
+@disjoint_base
 class Gate:
     @property
     def is_open(self) -> bool: ...
@@ -207,6 +223,7 @@ class Gate:
 class Keeper:
     def __new__(cls, gate: Gate, /) -> Keeper: ...
 
+@type_check_only
 @final
 class File:
     def readinto(self, buffer: Buffer, /) -> int: ...

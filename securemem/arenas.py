@@ -161,7 +161,12 @@ def configure(
     max_bytes: int | None = None,
     backend: Backend = "mlock",
 ) -> None:
-    """Set the policies of the default arena, in which secrets are made that name no other; as for `Arena`.
+    """Set the policies of the default arena, in which secrets are made that name no other.
+
+    at_rest: "noaccess": pages without an open view have no access; "readwrite": they stay accessible.
+    lock: "require": a secret that cannot be locked is refused; "warn": it is made, with a LockWarning.
+    max_bytes: the most bytes of pages the arena may hold; None: no bound of its own.
+    backend: "mlock" or "memfd_secret". `Arena` tells more of each.
 
     Raises InvalidArgumentError for a word or bound that does not exist, ConfigurationError after the arena's first use.
     """

@@ -9,8 +9,8 @@ extension take that memory, and the bytes that it returns, from a heap of secure
     with crypto_heap.secret_section():
         key = serialization.load_pem_private_key(pem, None)  # Python's own objects are in the heap too
 
-The heap is for the whole process and stays once it is there. docs/reference/crypto-heap.md tells what changes, what it
-costs, and what stays impossible.
+The heap is for the whole process and stays once it is there. The documentation's page on it tells what
+changes, what it costs, and what stays impossible.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Keys wrapped by keys: AES-KW (RFC 3394) and AES-KWP (RFC 5649), both NIST SP 800-38F.
 
-Wrapping is cryptography's. Its unwrapping leaves copies of the key in memory (docs/reference/crypto.md), so that is
+Wrapping is cryptography's. Its unwrapping leaves copies of the key in memory, so that is
 done here, over its AES, in locked scratch: each step of the RFC decrypts one block in place.
 """
 

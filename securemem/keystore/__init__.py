@@ -1,4 +1,4 @@
-"""Names for keys, rules for their use, and a lock; docs/reference/keystore.md tells all.
+"""Names for keys, rules for their use, and a lock.
 
 Passphrase is in `securemem.keystore.kek.passphrase` (and `securemem.Passphrase`), as it needs argon2-cffi-bindings.
 """

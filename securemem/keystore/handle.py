@@ -88,7 +88,10 @@ class KeyHandle:
     # Encryption
 
     def encrypt(self, data: Buffer, context: bytes = b"") -> bytes:
-        """Encrypt and authenticate data into a box, which only this key opens (docs/reference/box-format.md)."""
+        """Encrypt and authenticate data into a box, which only this key opens.
+
+        The documentation's page "Box format" has the box byte by byte.
+        """
         key = self._key
         return key.use(_boxes.encrypt, key.primary, data, context)
 
@@ -129,7 +132,9 @@ class KeyHandle:
         return _boxes.version_of(self._key, box) is not self._key.primary
 
     def rewrap(self, box: Buffer, context: bytes = b"") -> bytes:
-        """The same plaintext, under the same context, in a box of the primary version; it is in clear in a slot only.
+        """Decrypt a box and encrypt its plaintext, under the same context, into a box of the primary version.
+
+        The plaintext is in clear in locked memory only.
 
         Raises as decrypt() and encrypt().
         """

@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import securemem
+from tests.support import ROOT
 from tests.support.type_checks import check
 
 RIGHT = """
@@ -38,3 +47,15 @@ def test_wrong_uses_are_found(tmp_path):
     """Positive control: what raises at run time is an error to the checker too."""
     found = {line.split(":")[1] for line in check(tmp_path, WRONG).stdout.splitlines() if ": error:" in line}
     assert {"3", "4", "5", "6"} <= found
+
+
+def test_the_examples_type_check():
+    """The programs in examples/ are typed as strictly as the package."""
+    pytest.importorskip("mypy", reason="type checking needs the extra `lint`")
+    home = Path(securemem.__file__).parents[1]
+    where = {} if home.name == "site-packages" else {"MYPYPATH": str(home)}
+    sources = sorted(map(str, (ROOT / "examples").glob("*.py")))
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--config-file=", *sources]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **where})
+    assert len(sources) >= 6
+    assert done.returncode == 0, done.stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -144,3 +145,39 @@ def test_higher_layers_load_at_their_first_use():
     program = "import securemem; print(securemem.locking.__name__, 'crypto' in dir(securemem))"
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     assert done.stdout == "securemem.locking True\n"
+
+
+def documented(module):
+    """The public classes and functions of a module, and the public methods and properties of the classes."""
+    loaded = importlib.import_module(f"securemem.{module}")
+    for name in loaded.__all__:
+        value = getattr(loaded, name)
+        if inspect.isclass(value) or inspect.isfunction(value):
+            yield name, value
+        if inspect.isclass(value):
+            members = {key: one for key, one in vars(value).items() if not key.startswith("_")}
+            for key, one in members.items():
+                if isinstance(one, property) or inspect.isroutine(one) or inspect.isgetsetdescriptor(one):
+                    yield f"{name}.{key}", one
+
+
+@pytest.mark.parametrize("module", sorted(MODULES - {"version", "locking.specification"}))
+def test_help_can_be_read_alone(module):
+    """Each public thing has a docstring that leans on no other, and points to no file that an installation lacks."""
+    leans = re.compile(r"\A(The same|As above|Likewise)|docs/|README|SECURITY\.md")
+    assert not leans.search(importlib.import_module(f"securemem.{module}").__doc__)
+    for name, value in documented(module):
+        text = inspect.getdoc(value)
+        assert text, name
+        assert not leans.search(text), f"{name}: {text}"
+
+
+def test_help_tells_of_operators():
+    """What == and slices of a secret do is in help(), in place of Python's own words."""
+    for name, says in (
+        ("__eq__", "length"),
+        ("__ne__", "length"),
+        ("__getitem__", "slice"),
+        ("__format__", "never the bytes"),
+    ):
+        assert says in inspect.getdoc(getattr(securemem.SecureBytes, name))

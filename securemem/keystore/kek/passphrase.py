@@ -1,4 +1,4 @@
-"""A key-encryption key from a passphrase, by Argon2id (RFC 9106); docs/reference/box-format.md has what it writes."""
+"""A key-encryption key from a passphrase, by Argon2id (RFC 9106)."""
 
 from __future__ import annotations
 
