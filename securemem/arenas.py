@@ -72,6 +72,8 @@ def _lockable() -> int:
 
 
 def _size(size: SupportsIndex) -> int:
+    if isinstance(size, bool) or not hasattr(size, "__index__"):
+        raise TypeError("the size must be an integer, a number of bytes")
     return max(0, min(operator.index(size), sys.maxsize))  # the core refuses 0; of the largest none fits
 
 
@@ -82,7 +84,7 @@ def _policy(at_rest: str, lock: str, backend: str, max_bytes: int | None) -> tup
         ("lock", lock, binding.LOCK),
         ("backend", backend, binding.BACKEND),
     ):
-        if word not in known:
+        if word not in tuple(known):
             raise InvalidArgumentError(f"{name}={word!r} does not exist: choose one of {', '.join(map(repr, known))}")
     if max_bytes is not None and not isinstance(max_bytes, int):
         raise TypeError("max_bytes must be an integer, a number of bytes, or None for no bound")

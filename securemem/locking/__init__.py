@@ -19,7 +19,7 @@ from securemem.exceptions import HardLimitError, LockFlagsError, SizeError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, NoReturn, Self
 
     from typing_extensions import Buffer  # for the type checker: nothing is imported at run time
 
@@ -98,6 +98,10 @@ class PageLock:
         """Unlock, if nobody did: memory given back to an allocator must not stay locked."""
         if self._exports:
             self.unlock()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: a lock is on memory of this process, also once it was given back."""
+        raise TypeError("a PageLock cannot be pickled or copied: it locks memory of this process")
 
     def __repr__(self) -> str:
         """Tell the size and the state, not the address."""
