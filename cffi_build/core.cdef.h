@@ -14,7 +14,7 @@ enum sm_backend { SM_BACKEND_MLOCK, SM_BACKEND_MEMFD_SECRET, ... };
 enum sm_stack_bounds { SM_STACK_UNKNOWN, SM_STACK_ESTIMATED, SM_STACK_KNOWN, ... };
 
 struct sm_policy { int at_rest; int lock; int backend; size_t max_bytes; };
-struct sm_failure { const char *call; int error; size_t wanted; };
+struct sm_failure { const char *call; int error; size_t wanted; size_t limit; size_t used; bool of_user; };
 struct sm_statistics {
     size_t live_secrets; size_t live_bytes; size_t page_bytes; size_t locked_bytes; size_t runs; size_t mappings;
     size_t open_windows; size_t failed_closes; size_t stuck_pages; size_t pending_wipes;
@@ -40,7 +40,6 @@ struct sm_unlocking { size_t unlocked_bytes; size_t gap_bytes; uint64_t gap_nano
 enum sm_status sm_lock_all(bool current, bool future, bool on_fault);
 enum sm_status sm_unlock_all(struct sm_unlocking *out, bool allow_gap);
 enum sm_status sm_stack_reserve(size_t length);
-enum sm_stack_bounds sm_stack_bounds(void);
 
 struct sm_verification {
     size_t secret_bytes; size_t lock_bytes; size_t repaired_secret_bytes; size_t repaired_lock_bytes;
@@ -49,14 +48,16 @@ struct sm_verification {
 enum sm_status sm_verify(struct sm_verification *out);
 
 bool sm_lock_is_unlimited(void);
+bool sm_locked_bytes(size_t *out);
 size_t sm_scrub(size_t depth);
+enum sm_stack_bounds sm_process_stack_bounds(void);
 
 enum sm_status sm_process_set_dumpable(bool dumpable);
 enum sm_status sm_process_dumpable(int *out);
 enum sm_status sm_process_set_merging(bool merging);
 enum sm_status sm_process_merging(bool *out);
 enum sm_status sm_process_peek(uint8_t *out, uintptr_t address, size_t length);
-enum sm_status sm_process_try_secret_memory(void);
+enum sm_status sm_process_try_secret_memory(bool *of_user);
 
 /* cffi passes a bytes object for uint8_t * where it lies, so that it can be zeroed there. */
 void sm_wipe(uint8_t *buffer, size_t length);

@@ -350,23 +350,27 @@ class OutOfMemoryError(CapacityError):
 class LockLimitError(CapacityError):
     """RLIMIT_MEMLOCK is reached.
 
-    Attributes, in bytes: `limit` (the soft limit), `used` (locked by the whole process), `wanted` (asked for now).
+    Attributes, in bytes: `limit` (the soft limit), `used` (locked by the whole process, as far as is known), `wanted`
+    (asked for now). `of_user`: the limit is shared by all processes of the user, as it is for secret memory
+    (memfd_secret) on some kernels; `used` is then this process's share.
     """
 
-    def __init__(self, limit: int, used: int, wanted: int) -> None:
-        """Keep the three figures and say how to raise the limit."""
+    def __init__(self, limit: int, used: int, wanted: int, *, of_user: bool = False) -> None:
+        """Keep the figures and say how to raise the limit."""
+        shared = "; all processes of this user share the limit" if of_user else ""
         super().__init__(
-            f"cannot lock {wanted} bytes: the process has locked {used} of {limit} bytes (RLIMIT_MEMLOCK). "
+            f"cannot lock {wanted} bytes: the process has locked {used} of {limit} bytes (RLIMIT_MEMLOCK{shared}). "
             "Raise the limit: `ulimit -l KIB` in the shell, LimitMEMLOCK= in a systemd unit, "
             "--ulimit memlock=BYTES for a container; or wipe secrets no longer needed"
         )
         self.limit = limit
         self.used = used
         self.wanted = wanted
+        self.of_user = of_user
 
-    def __reduce__(self) -> tuple[type[LockLimitError], tuple[int, int, int]]:
-        """Pickle by the three figures, which are the arguments."""
-        return type(self), (self.limit, self.used, self.wanted)
+    def __reduce__(self) -> tuple[type[LockLimitError], tuple[int, int, int], dict[str, bool]]:
+        """Pickle by the three figures, which are the arguments, and whose limit it is."""
+        return type(self), (self.limit, self.used, self.wanted), {"of_user": self.of_user}
 
 
 class LockPermissionError(LockLimitError, PermissionError):

@@ -275,3 +275,11 @@ void sm_arena_visit(sm_arena *arena, void (*visit)(struct sm_slot *slot, void *c
     arena->held = held;
     sm_arena_free_if_unused(arena);
 }
+
+void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context) {
+    struct sm_arena *next;
+    for (struct sm_arena *arena = sm_arena_first(); arena != NULL; arena = next) {
+        next = arena->next; /* giving back the last slot may free the arena */
+        sm_arena_visit(arena, visit, context);
+    }
+}

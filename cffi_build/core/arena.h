@@ -1,5 +1,5 @@
-/* arena.h: where slots come from and go back to (arena.c), and the list of all
- * arenas (registry.c); all under the core's mutex. */
+/* arena.h: where slots come from and go back to, and the list of all arenas; all
+ * under the core's mutex. */
 #ifndef SM_ARENA_H
 #define SM_ARENA_H
 
@@ -47,8 +47,5 @@ size_t sm_arena_slot_size(int size_class);
 int sm_arena_class_of(size_t length);
 /* Gives back to the kernel what is kept for later; bytes of pages. */
 size_t sm_arena_drop_idle(sm_arena *arena);
-
-/* In a forked child: forgets the parent's arenas, keeps their addresses taken. */
-void sm_arena_abandon_all(void);
 
 #endif

@@ -3,6 +3,8 @@
  * Opening and closing views one by one would take the mutex four times, which
  * costs more than comparing a key does.
  */
+#include "compare.h"
+
 #include "arena.h"
 #include "gate.h"
 #include "secret.h"

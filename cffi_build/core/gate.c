@@ -8,8 +8,7 @@
 
 #include <pthread.h>
 
-#include "os.h"
-#include "pages.h"
+#include "failure.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static volatile uint64_t *sentinel;
@@ -40,15 +39,15 @@ void sm_gate_next_generation(void) {
 enum sm_status sm_gate_start(void (*settle)(void)) {
     size_t page = sm_os_page_size();
     void *address = NULL;
-    if (sm_os_random((uint8_t *)&sm_gate.cookie, sizeof sm_gate.cookie) != 0) return SM_NO_RANDOM;
-    if (sm_os_reserve(&address, page) != 0) return SM_NO_MEMORY;
+    if (sm_os_random((uint8_t *)&sm_gate.cookie, sizeof sm_gate.cookie) != 0) return sm_fail(SM_NO_RANDOM);
+    if (sm_os_reserve(&address, page) != 0) return sm_fail(SM_NO_MEMORY);
     if (sm_os_protect(address, page, SM_ACCESS_WRITE) != 0 || sm_os_wipe_on_fork(address, page) != 0) {
+        enum sm_status status = sm_fail(SM_REFUSED);
         sm_os_unmap(address, page);
-        return SM_REFUSED;
+        return status;
     }
     *(volatile uint64_t *)address = sm_gate.generation;
     settle_in_child = settle;
-    sm_pages_start(address);
     sentinel = address;
     return SM_OK;
 }

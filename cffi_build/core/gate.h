@@ -3,7 +3,7 @@
 #ifndef SM_GATE_H
 #define SM_GATE_H
 
-#include "securemem.h"
+#include "words.h"
 
 /* Takes the core's mutex, first settling a fork that nobody announced. */
 void sm_enter(void);
@@ -14,6 +14,9 @@ enum sm_status sm_gate_start(void (*settle)(void));
 bool sm_gate_is_open(void);
 /* In a forked child: what is made from now on is of another generation. */
 void sm_gate_next_generation(void);
+
+/* A number that is another one in every forked child, raw clones included. */
+uint64_t sm_fork_generation(void);
 
 struct sm_gate {
     uint64_t generation; /* grows by one in each forked child; never zero */

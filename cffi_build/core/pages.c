@@ -14,6 +14,9 @@
 
 #include <errno.h>
 
+#include "failure.h"
+#include "lock_refusal.h"
+
 /* Address space left to others' mappings, which the kernel places downwards. */
 #define ROOM_ABOVE ((size_t)1 << 30)
 
@@ -40,10 +43,14 @@ void sm_pages_guards(const struct sm_pages *pages, size_t index, uintptr_t *belo
     }
 }
 
-/* Over the limit the kernel says ENOMEM, at limit 0 EPERM, and for secret
- * memory, which is charged when it is mapped, EAGAIN. */
-static enum sm_status lock_refusal(int error, int limit_error) {
-    return error == limit_error || error == EPERM ? SM_LOCK_LIMIT : SM_LOCK_FAILED;
+static size_t locked; /* bytes of runs */
+
+size_t sm_pages_locked(void) {
+    return locked;
+}
+
+void sm_pages_forget(void) {
+    locked = 0;
 }
 
 static int protect(uint8_t *address, size_t length) {
@@ -66,8 +73,8 @@ static size_t stretch_length(const struct sm_layout *layout) {
 static enum sm_status lock_stretch(uint8_t *address, size_t length) {
     int error = sm_os_lock_on_fault(address, length);
     if (error == ENOSYS || error == EINVAL) error = sm_os_lock(address, length); /* before Linux 4.4, or filtered */
-    if (error != 0) return lock_refusal(error, ENOMEM);
-    return sm_os_populate(address, length) == 0 ? SM_OK : SM_LOCK_FAILED;
+    if (error == 0) error = sm_os_populate(address, length);
+    return error == 0 ? SM_OK : sm_lock_refusal(error, length, locked);
 }
 
 /* Advice goes to the whole region at once, while it still is one mapping. */
@@ -81,17 +88,18 @@ static enum sm_status map_anonymous(const struct sm_pages *pages) {
         enum sm_status status = lock_stretch(address, stretch_length(layout));
         if (status != SM_OK) return status;
     }
-    return error == 0 ? SM_OK : sm_os_refusal(error);
+    return error == 0 ? SM_OK : sm_fail_by_error(error);
 }
 
+/* Over the limit it is EAGAIN that the kernel says: secret memory is charged when it is mapped. */
 static enum sm_status map_secret_stretch(uint8_t *address, size_t length, int file, size_t offset) {
     int error = sm_os_map_secret(address, length, file, offset);
-    if (error == ENOMEM) return SM_NO_MEMORY;
-    if (error != 0) return lock_refusal(error, EAGAIN);
+    if (error == ENOMEM) return sm_fail(SM_NO_MEMORY);
+    if (error != 0) return sm_lock_refusal(error == EAGAIN ? ENOMEM : error, length, locked);
     error = protect(address, length);
-    if (error != 0) return sm_os_refusal(error);
+    if (error != 0) return sm_fail_by_error(error);
     error = sm_os_touch(address, length);
-    return error == 0 ? SM_OK : error == EFAULT ? SM_NO_MEMORY : sm_os_refusal(error);
+    return error == 0 ? SM_OK : sm_secret_memory_refusal(error, (uintptr_t)address, length, locked);
 }
 
 /* The file is gone before this returns: an open one would outlive an exec, and
@@ -101,38 +109,45 @@ static enum sm_status map_secret(const struct sm_pages *pages) {
     size_t length = stretch_length(layout);
     int file;
     int error = protect(pages->region, pages->region_length); /* the guards */
-    if (error != 0) return sm_os_refusal(error);
+    if (error != 0) return sm_fail_by_error(error);
     error = sm_os_secret_file(&file, sm_pages_bytes(layout));
-    if (error == ENOSYS || error == EPERM) return SM_NO_BACKEND; /* EPERM: a filter, as containers have */
-    if (error != 0) return sm_os_refusal(error);
+    if (error == ENOSYS || error == EPERM) return sm_fail(SM_NO_BACKEND); /* EPERM: a filter, as containers have */
+    if (error != 0) return sm_fail_by_error(error);
     enum sm_status status = SM_OK;
     for (size_t i = 0; i < stretches(layout) && status == SM_OK; i++) {
         status = map_secret_stretch(sm_pages_span(pages, i), length, file, i * length);
     }
-    struct sm_failure cause = *sm_failure_get();
     error = sm_os_close(file);
-    if (status != SM_OK) sm_failure_set(cause.call, cause.error, cause.wanted);
-    else if (error != 0) status = SM_REFUSED;
-    return status;
+    return status == SM_OK && error != 0 ? sm_fail(SM_REFUSED) : status;
 }
 
 /* The region mapped last. Only a wish: where it cannot be, the kernel chooses. */
 static uint8_t *lowest;
 
-void sm_pages_start(uint8_t *mapped_now) {
-    lowest = mapped_now - ROOM_ABOVE;
+void sm_pages_start(void) {
+    void *probe = NULL;
+    if (sm_os_reserve(&probe, sm_os_page_size()) != 0) return;
+    lowest = (uint8_t *)probe - ROOM_ABOVE;
+    sm_os_unmap(probe, sm_os_page_size());
 }
 
 enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout) {
     size_t page = sm_os_page_size();
     *out = (struct sm_pages){.layout = *layout, .step = sm_pages_step(layout)};
     out->region_length = page + layout->spans * out->step + (layout->guard_each ? 0 : page);
-    void *region = lowest - out->region_length;
+    void *region = lowest == NULL ? NULL : lowest - out->region_length;
     int error = sm_os_reserve(&region, out->region_length);
-    if (error != 0) return error == EAGAIN ? SM_LOCK_LIMIT : SM_NO_MEMORY; /* EAGAIN: under MCL_FUTURE, over the limit */
+    /* EAGAIN: under MCL_FUTURE, over the limit */
+    if (error == EAGAIN) return sm_lock_refusal(ENOMEM, out->region_length, locked);
+    if (error != 0) return sm_fail(SM_NO_MEMORY);
     out->region = lowest = region;
     out->first = out->region + page;
-    return layout->backend == SM_BACKEND_MEMFD_SECRET ? map_secret(out) : map_anonymous(out);
+    enum sm_status status = layout->backend == SM_BACKEND_MEMFD_SECRET ? map_secret(out) : map_anonymous(out);
+    if (status == SM_OK && layout->locked) {
+        out->counted = sm_pages_bytes(layout);
+        locked += out->counted;
+    }
+    return status;
 }
 
 int sm_pages_unmap(struct sm_pages *pages) {
@@ -141,6 +156,7 @@ int sm_pages_unmap(struct sm_pages *pages) {
     if (error == ENOMEM && sm_os_discard(pages->region, pages->region_length) == 0) {
         error = sm_os_unmap(pages->region, pages->region_length);
     }
+    if (error == 0) locked -= pages->counted;
     if (error == EINVAL) sm_os_abort("pages could not be unmapped: their bookkeeping is damaged");
     return error;
 }

@@ -18,12 +18,15 @@ struct sm_pages {
     uint8_t *region; /* guards included */
     uint8_t *first;  /* span */
     size_t region_length;
-    size_t step; /* bytes from one span to the next */
+    size_t step;    /* bytes from one span to the next */
+    size_t counted; /* bytes of it among those locked */
 };
 
-/* Where to map regions: one below the other, well below what is mapped now, so
- * that nothing else comes between them and the guards that meet are merged. */
-void sm_pages_start(uint8_t *mapped_now);
+/* Chooses where to map regions: one below the other, well below what is mapped
+ * now, so that nothing else comes between them and the guards that meet are merged. */
+void sm_pages_start(void);
+size_t sm_pages_locked(void); /* bytes of runs that are mapped and locked */
+void sm_pages_forget(void);   /* in a forked child: they are not here */
 
 /* Maps, protects and locks; the spans are open for writing and zero.  After a
  * failure, what it mapped is still to be unmapped. */

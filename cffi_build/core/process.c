@@ -2,13 +2,18 @@
  *
  * The mutex is held over fork(), so that the child finds the bookkeeping whole.
  */
+#include "process.h"
+
 #include <errno.h>
 #include <pthread.h>
 
-#include "arena.h"
+#include "failure.h"
 #include "gate.h"
 #include "os.h"
 #include "page_locks.h"
+#include "pages.h"
+#include "purge.h"
+#include "registry.h"
 #include "secret.h"
 
 /* The parent's pages are not mapped here.  Their addresses are taken, so that
@@ -33,27 +38,14 @@ static void after_fork_in_child(void) {
     sm_leave();
 }
 
-enum sm_status sm_random(uint8_t *out, size_t length) {
-    return sm_os_random(out, length) == 0 ? SM_OK : SM_NO_RANDOM;
-}
-
-uint64_t sm_boottime(void) {
-    return sm_os_boottime();
-}
-
-bool sm_lock_is_unlimited(void) {
-    bool unlimited;
-    return sm_os_may_lock_beyond_limit(&unlimited) == 0 && unlimited;
-}
-
 enum sm_status sm_start(void) {
     if (sm_gate_is_open()) return SM_OK;
     (void)sm_os_stack_bounds(); /* now, while there is most likely a descriptor for it */
     enum sm_status status = sm_gate_start(settle_in_child);
     if (status != SM_OK) return status;
+    sm_pages_start();
     if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0) return SM_OK;
-    sm_failure_set("pthread_atfork", ENOMEM, 0);
-    return SM_NO_MEMORY;
+    return sm_fail_in(SM_NO_MEMORY, "pthread_atfork", ENOMEM, 0);
 }
 
 void sm_stop(void) {

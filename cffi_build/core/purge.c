@@ -2,6 +2,8 @@
  *
  * Secrets that share a page are wiped through one window.
  */
+#include "purge.h"
+
 #include "arena.h"
 #include "gate.h"
 #include "secret.h"

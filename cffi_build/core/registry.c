@@ -1,29 +1,21 @@
 /* registry.c: the arenas of this process: made, found, released, and left
  * behind in a fork.
  */
+#include "registry.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
 #include "arena.h"
+#include "failure.h"
 #include "gate.h"
 
 static struct sm_arena *default_arena;
 static struct sm_policy default_policy = {SM_AT_REST_NOACCESS, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
 
-void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context) {
-    struct sm_arena *next;
-    for (struct sm_arena *arena = sm_arena_first(); arena != NULL; arena = next) {
-        next = arena->next; /* giving back the last slot may free the arena */
-        sm_arena_visit(arena, visit, context);
-    }
-}
-
 static enum sm_status create(sm_arena **out, const struct sm_policy *policy) {
     sm_arena *arena = calloc(1, sizeof *arena);
-    if (arena == NULL) {
-        sm_failure_set("calloc", ENOMEM, sizeof *arena);
-        return SM_NO_MEMORY;
-    }
+    if (arena == NULL) return sm_fail_in(SM_NO_MEMORY, "calloc", ENOMEM, sizeof *arena);
     arena->policy = *policy;
     arena->generation = sm_generation();
     arena->held = true;
@@ -80,4 +72,5 @@ void sm_arena_abandon_all(void) {
     default_arena = NULL;
     sm_slab_forget_leftovers();
     sm_windows_forget_all();
+    sm_pages_forget();
 }

@@ -10,8 +10,8 @@
 #include "secret.h"
 
 #include "arena.h"
+#include "failure.h"
 #include "gate.h"
-#include "wipe.h"
 
 static size_t pending;
 
@@ -85,6 +85,11 @@ void sm_secret_forget_pending(void) {
 
 /* -- one secret -- */
 
+static enum sm_status settle(struct sm_window *window) {
+    int error = sm_window_settle(window);
+    return error == 0 ? SM_OK : sm_fail_by_error(error);
+}
+
 /* A view of a live slot. */
 static enum sm_status open(struct sm_slot *slot, uint8_t **data, bool writable) {
     enum sm_status status = sm_window_open(sm_slot_window(slot), writable);
@@ -108,7 +113,7 @@ static enum sm_status take(sm_slot **out, uint8_t **data, sm_arena *arena, size_
     struct sm_window *window = sm_slot_window(slot);
     window->secrets++;
     if (data != NULL) status = open(slot, data, true);
-    else if (sm_window_settle(window) != 0) status = SM_REFUSED;
+    else status = settle(window);
     if (status == SM_OK) {
         *out = slot;
     } else {
@@ -165,10 +170,10 @@ enum sm_status sm_secret_freeze(sm_slot *slot) {
     } else if (!slot->frozen) {
         window->frozen++;
         slot->frozen = true;
-        if (sm_window_settle(window) != 0) {
+        status = settle(window);
+        if (status != SM_OK) {
             window->frozen--;
             slot->frozen = false;
-            status = SM_REFUSED;
         }
     }
     sm_leave();

@@ -1,18 +1,43 @@
-/* secret.h: what the core itself asks of secret.c and purge.c; the rest is in
- * securemem.h. */
+/* secret.h: one secret. */
 #ifndef SM_SECRET_H
 #define SM_SECRET_H
 
-#include "slab.h"
+#include "words.h"
 
-/* Takes the core's mutex for a slot; SM_FORKED, and no mutex, in a child. */
-enum sm_status sm_secret_enter(const struct sm_slot *slot);
+/* Where a secret lies, for reading its protection back from the kernel. */
+struct sm_location {
+    uintptr_t pages;        /* first byte of the pages that hold it */
+    size_t pages_length;    /* bytes */
+    uintptr_t guard_before; /* the guard page below its run */
+    uintptr_t guard_after;  /* the guard page above its run */
+    int backend;            /* enum sm_backend */
+    bool stuck;             /* a closing failed and is still to be repeated */
+};
+
+enum sm_status sm_secret_take(sm_slot **out, sm_arena *arena, size_t length);
+/* Takes a slot and opens it for writing, in one step: data is zero, and is to be
+ * closed by sm_secret_close(slot, true).  On a page without other secrets this
+ * asks the kernel for nothing, so that the closing is the first mprotect.  To
+ * give up: sm_secret_wipe (SM_EXPORTED), then close, then return; on such a page
+ * that asks for nothing either. */
+enum sm_status sm_secret_take_open(sm_slot **out, uint8_t **data, sm_arena *arena, size_t length);
+enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable);
+void sm_secret_close(sm_slot *slot, bool writable);
+enum sm_status sm_secret_freeze(sm_slot *slot);
+enum sm_status sm_secret_wipe(sm_slot *slot); /* SM_EXPORTED: done at the last close */
+void sm_secret_return(sm_slot *slot);
+enum sm_status sm_secret_state(sm_slot *slot); /* SM_OK, SM_WIPED, SM_FORKED */
+enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out);
+sm_arena *sm_secret_arena(const sm_slot *slot);
+
+/* For the core's own units.  Takes the core's mutex for a slot; SM_FORKED, and
+ * no mutex, in a child. */
+enum sm_status sm_secret_enter(const sm_slot *slot);
 
 /* The rest under the core's mutex. */
-size_t sm_secret_views(const struct sm_slot *slot); /* open now */
+size_t sm_secret_views(const sm_slot *slot); /* open now */
 /* Wipes, whoever has a view; false: the kernel refused, and it is pending. */
-bool sm_secret_wipe_now(struct sm_slot *slot);
-void sm_secret_wipe_all(void);       /* for exit */
+bool sm_secret_wipe_now(sm_slot *slot);
 void sm_secret_forget_pending(void); /* in a forked child */
 void sm_secret_retry_pending(void);
 size_t sm_secret_pending(void);

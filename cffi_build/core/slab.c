@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "failure.h"
 #include "wipe.h"
 
 #define CANARY sizeof(uint64_t)
@@ -65,12 +66,6 @@ void sm_slab_forget_leftovers(void) {
     leftovers = NULL;
 }
 
-static void destroy_after_failure(struct sm_slab *slab) {
-    struct sm_failure cause = *sm_failure_get();
-    sm_slab_destroy(slab);
-    sm_failure_set(cause.call, cause.error, cause.wanted);
-}
-
 enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layout, size_t slot_size, int at_rest) {
     bool large = slot_size > SM_SLAB_MAX;
     size_t per_span = large ? 1 : layout->span_length / (slot_size + CANARY);
@@ -81,8 +76,7 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
     if (slab == NULL || windows == NULL) {
         free(slab);
         free(windows);
-        sm_failure_set("calloc", ENOMEM, bytes);
-        return SM_NO_MEMORY;
+        return sm_fail_in(SM_NO_MEMORY, "calloc", ENOMEM, bytes);
     }
     slab->windows = windows;
     slab->slots = slots;
@@ -93,7 +87,7 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
     sm_slab_retry_leftovers();
     enum sm_status status = sm_pages_map(&slab->pages, layout);
     if (status != SM_OK) {
-        destroy_after_failure(slab);
+        sm_slab_destroy(slab);
         return status;
     }
     place_slots(slab);

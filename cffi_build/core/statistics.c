@@ -1,4 +1,6 @@
 /* statistics.c: what the arenas hold now, and what still fits. */
+#include "statistics.h"
+
 #include <stdint.h>
 
 #include "arena.h"

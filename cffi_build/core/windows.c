@@ -11,6 +11,8 @@
  */
 #include "windows.h"
 
+#include "failure.h"
+
 static struct sm_window *first_stuck;
 static size_t stuck;
 static size_t failed;
@@ -36,7 +38,7 @@ enum sm_status sm_window_open(struct sm_window *window, bool writable) {
     int error = sm_window_settle(window);
     if (error == 0) return SM_OK;
     (*count)--;
-    return sm_os_refusal(error);
+    return sm_fail_by_error(error);
 }
 
 void sm_window_close(struct sm_window *window, bool writable) {

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "os.h"
+#include "registers.h"
 
 #define KEEP(pointer) __asm__ volatile("" : : "r"(pointer) : "memory")
 #define OPAQUE(value) __asm__ volatile("" : "+r"(value))

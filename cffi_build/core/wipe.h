@@ -2,7 +2,7 @@
 #ifndef SM_WIPE_H
 #define SM_WIPE_H
 
-#include "securemem.h"
+#include "words.h"
 
 /* Zeroes, and cannot be optimised away. */
 void sm_wipe(void *buffer, size_t length);
@@ -20,8 +20,5 @@ bool sm_is_zero(const void *buffer, size_t length);
  * the caller, as far as the thread's stack has room.  Returns the bytes
  * zeroed.  Only the thread that ran an operation can clear up after it. */
 size_t sm_scrub(size_t depth);
-
-/* registers_<machine>.c: zeroes the registers that C code may leave data in. */
-void sm_clear_registers(void);
 
 #endif

@@ -3,7 +3,7 @@
 #ifndef SM_BLOCKS_H
 #define SM_BLOCKS_H
 
-#include "securemem.h"
+#include "words.h"
 
 /* XAES-256-GCM (C2SP) with the key commitment of ePrint 2025/758.
  *   work   [AES(K, 0^128) 16][AES(K, "XCMT" || nonce[0..12]) 16]  given

@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "failure.h"
 #include "os.h"
 
 #define MUTEXES (SM_HEAP_CLASSES + 1)
@@ -78,12 +79,13 @@ static void after_fork_in_child(void) {
 enum sm_status sm_heap_gate_start(void (*lock_again)(void)) {
     size_t page = sm_os_page_size();
     void *address = NULL;
-    if (sm_os_reserve(&address, page) != 0) return SM_NO_MEMORY;
+    if (sm_os_reserve(&address, page) != 0) return sm_fail(SM_NO_MEMORY);
     int error = sm_os_protect(address, page, SM_ACCESS_WRITE);
     if (error == 0) error = sm_os_wipe_on_fork(address, page);
     if (error != 0) {
+        enum sm_status status = sm_fail_by_error(error);
         sm_os_unmap(address, page);
-        return sm_os_refusal(error);
+        return status;
     }
     make_mutexes();
     settle = lock_again;
@@ -92,6 +94,5 @@ enum sm_status sm_heap_gate_start(void (*lock_again)(void)) {
     if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0) return SM_OK;
     sentinel = NULL;
     sm_os_unmap(address, page);
-    sm_failure_set("pthread_atfork", ENOMEM, 0);
-    return SM_NO_MEMORY;
+    return sm_fail_in(SM_NO_MEMORY, "pthread_atfork", ENOMEM, 0);
 }

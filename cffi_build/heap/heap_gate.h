@@ -7,7 +7,7 @@
 #ifndef SM_HEAP_GATE_H
 #define SM_HEAP_GATE_H
 
-#include "securemem.h"
+#include "words.h"
 
 #define SM_HEAP_CLASSES 28
 #define SM_HEAP_UNITS SM_HEAP_CLASSES /* the mutex of the units */

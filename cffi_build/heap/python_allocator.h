@@ -9,7 +9,7 @@
 #ifndef SM_PYTHON_ALLOCATOR_H
 #define SM_PYTHON_ALLOCATOR_H
 
-#include "securemem.h"
+#include "words.h"
 
 struct sm_section;
 

@@ -7,6 +7,7 @@
 #include "slots.h"
 
 #include "entries.h"
+#include "failure.h"
 #include "os.h"
 
 #define MOST_SLOTS 256
@@ -70,9 +71,8 @@ static bool is_ours(const struct slot *slot) {
 static enum sm_slots_answer write_all(size_t first, size_t end) {
     size_t opened = set_access(first, end, SM_ACCESS_WRITE);
     if (opened < end) {
-        struct sm_failure cause = *sm_failure_get();
+        sm_fail(SM_REFUSED);
         set_access(first, opened, SM_ACCESS_READ);
-        sm_failure_set(cause.call, cause.error, cause.wanted);
         return SM_SLOTS_SEALED;
     }
     for (size_t entry = 0; entry < SM_ENTRIES; entry++) {

@@ -10,8 +10,10 @@
 
 #include <string.h>
 
+#include "failure.h"
 #include "heap_gate.h"
 #include "os.h"
+#include "page_locks.h"
 
 #define STEP 16             /* units opened at once: 64 KiB */
 #define PATIENCE 64         /* requests served elsewhere after the kernel refused to lock */
@@ -98,14 +100,12 @@ static enum sm_status open_units(struct tier *tier, size_t units) {
     size_t length = units * SM_UNIT;
     int error = open_spans(tier->first + tier->top, units);
     if (error == 0) error = sm_os_protect(address, length, SM_ACCESS_WRITE);
-    if (error != 0) return sm_os_refusal(error);
+    if (error != 0) return sm_fail_by_error(error);
     if (tier == &tiers[SM_TIER_LOCKED]) {
         uint64_t generation;
         enum sm_status status = sm_page_lock(&generation, address, length, false);
         if (status != SM_OK) { /* nothing was written there: zero, and unlocked again */
-            struct sm_failure cause = *sm_failure_get();
             sm_os_protect(address, length, SM_ACCESS_NONE);
-            sm_failure_set(cause.call, cause.error, cause.wanted);
             return status;
         }
         counts.locked += length;
@@ -204,18 +204,16 @@ static void lock_again(void) {
 enum sm_status sm_units_start(void) {
     void *base = NULL;
     void *spans = NULL;
-    if (sm_os_reserve(&base, SM_HEAP_LENGTH) != 0) return SM_NO_MEMORY;
+    if (sm_os_reserve(&base, SM_HEAP_LENGTH) != 0) return sm_fail(SM_NO_MEMORY);
     int error = sm_os_exclude_from_dumps(base, SM_HEAP_LENGTH);
     if (error == 0) error = sm_os_exclude_from_merging(base, SM_HEAP_LENGTH);
     if (error == 0) error = sm_os_exclude_from_huge_pages(base, SM_HEAP_LENGTH);
-    enum sm_status status = error == 0 ? SM_OK : sm_os_refusal(error);
-    if (status == SM_OK && sm_os_reserve(&spans, spans_length()) != 0) status = SM_NO_MEMORY;
+    enum sm_status status = error == 0 ? SM_OK : sm_fail_by_error(error);
+    if (status == SM_OK && sm_os_reserve(&spans, spans_length()) != 0) status = sm_fail(SM_NO_MEMORY);
     if (status == SM_OK) status = sm_heap_gate_start(lock_again);
     if (status != SM_OK) {
-        struct sm_failure cause = *sm_failure_get();
         sm_os_unmap(base, SM_HEAP_LENGTH);
         if (spans != NULL) sm_os_unmap(spans, spans_length());
-        sm_failure_set(cause.call, cause.error, cause.wanted);
         return status;
     }
     sm_spans = spans;

@@ -10,7 +10,7 @@
 #ifndef SM_UNITS_H
 #define SM_UNITS_H
 
-#include "securemem.h"
+#include "words.h"
 
 #define SM_UNIT 4096u
 #define SM_LOCKED_UNITS ((size_t)1 << 17)

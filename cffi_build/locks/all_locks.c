@@ -10,36 +10,45 @@
  * whole address space fits under the limit, and else refuses before changing
  * anything.  Whether MCL_FUTURE is in force is seen on a new mapping.
  */
+#include "all_locks.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
+#include "failure.h"
+#include "gate.h"
+#include "lock_refusal.h"
 #include "mappings.h"
+#include "os.h"
 #include "page_counts.h"
 #include "page_locks.h"
-#include "gate.h"
+#include "pages.h"
+#include "verify.h"
 #include "windows.h"
 
 #define PROBE_FRAME 4096
 #define STACK_MARGIN ((size_t)64 << 10) /* left for the caller's own calls */
 
-/* For mlockall ENOMEM has one cause: the process is larger than the limit. */
-static enum sm_status all_status(int error) {
+/* For mlockall ENOMEM has one cause: the process is larger than the limit.
+ * secrets: bytes locked for them. */
+static enum sm_status all_status(int error, size_t secrets) {
     if (error == 0) return SM_OK;
     size_t wanted = sm_address_space();
-    sm_failure_set("mlockall", error, wanted);
-    return error == ENOMEM || error == EPERM ? SM_LOCK_LIMIT : SM_LOCK_FAILED;
+    sm_os_note("mlockall", error, wanted);
+    return sm_lock_refusal(error, wanted, secrets);
 }
 
 enum sm_status sm_lock_all(bool current, bool future, bool on_fault) {
     sm_enter();
     bool covered = sm_page_locks_cover_all(true);
+    size_t secrets = sm_pages_locked();
     sm_leave();
     int error = sm_os_lock_all(current, future, on_fault); /* brings in the whole process: not under the mutex */
     if (error == 0) return SM_OK;
     sm_enter();
     sm_page_locks_cover_all(covered);
     sm_leave();
-    return all_status(error);
+    return all_status(error, secrets);
 }
 
 /* -- what must stay locked -- */
@@ -144,10 +153,10 @@ static enum sm_status find_future(bool *out) {
     void *page = NULL;
     int error = sm_os_reserve(&page, sm_os_page_size());
     *out = error == EAGAIN; /* over the limit */
-    if (error != 0) return *out ? SM_OK : SM_NO_MEMORY;
+    if (error != 0) return *out ? SM_OK : sm_fail(SM_NO_MEMORY);
     error = sm_range_is_locked(out, (uintptr_t)page, (uintptr_t)page + sm_os_page_size());
-    sm_os_unmap(page, sm_os_page_size());
-    return error == 0 ? SM_OK : SM_NO_SMAPS;
+    sm_os_unmap(page, sm_os_page_size()); /* fails only where splitting a mapping does */
+    return error == 0 ? SM_OK : sm_fail(SM_NO_SMAPS);
 }
 
 static int cancel_future(void) {
@@ -165,7 +174,7 @@ static void bring_back(struct sm_window *window, void *context) {
  * refused, sm_verify finds. */
 static enum sm_status unlock_with_gap(struct sm_unlocking *out, const struct kept *kept) {
     uint64_t before = sm_os_nanoseconds();
-    if (sm_os_unlock_all() != 0) return SM_LOCK_FAILED;
+    if (sm_os_unlock_all() != 0) return sm_fail(SM_LOCK_FAILED);
     for (size_t i = 0; i < kept->count; i++) {
         uintptr_t start = kept->stretches[i].start;
         (void)sm_os_lock((void *)start, kept->stretches[i].end - start); /* closed pages say ENOMEM and are locked */
@@ -174,7 +183,7 @@ static enum sm_status unlock_with_gap(struct sm_unlocking *out, const struct kep
     out->gap_bytes = bytes_of(kept);
     int error = 0;
     sm_secret_pages_visit(bring_back, &error);
-    return error == 0 || error == ENOMEM || error == EPERM ? SM_OK : SM_LOCK_FAILED;
+    return error == 0 || error == ENOMEM || error == EPERM ? SM_OK : sm_fail_in(SM_LOCK_FAILED, "mlock", error, 0);
 }
 
 static enum sm_status unlock_all(struct sm_unlocking *out, bool allow_gap) {
@@ -183,15 +192,13 @@ static enum sm_status unlock_all(struct sm_unlocking *out, bool allow_gap) {
     enum sm_status status = find_future(&future);
     if (status != SM_OK) return status;
     if (!collect(&kept)) {
-        sm_failure_set("malloc", ENOMEM, kept.room * sizeof *kept.stretches);
-        return SM_NO_MEMORY;
+        return sm_fail_in(SM_NO_MEMORY, "malloc", ENOMEM, kept.room * sizeof *kept.stretches);
     }
-    status = future ? all_status(cancel_future()) : SM_OK;
+    status = future ? all_status(cancel_future(), sm_pages_locked()) : SM_OK;
     if (status == SM_OK) {
         int error = unlock_others(out, &kept);
         sm_page_locks_cover_all(false);
-        if (error != 0) sm_failure_set("munlock", error, 0);
-        if (error != 0) status = error == ENOMEM ? SM_MAPPINGS : SM_LOCK_FAILED;
+        if (error != 0) status = sm_fail_in(error == ENOMEM ? SM_MAPPINGS : SM_LOCK_FAILED, "munlock", error, 0);
     } else if (status == SM_LOCK_LIMIT && allow_gap && fits_limit(&kept)) {
         status = unlock_with_gap(out, &kept);
         if (status == SM_OK) sm_page_locks_cover_all(false);
@@ -221,15 +228,10 @@ static __attribute__((noinline)) void touch(size_t pages) {
     __asm__ volatile("" : : "r"(frame) : "memory"); /* no tail call: the frames must nest */
 }
 
-enum sm_stack_bounds sm_stack_bounds(void) {
-    return sm_os_stack_bounds();
-}
-
 enum sm_status sm_stack_reserve(size_t length) {
     size_t room = sm_os_stack_room();
     if (room < STACK_MARGIN || length > room - STACK_MARGIN) {
-        sm_failure_set("getrlimit", ENOMEM, length);
-        return SM_NO_STACK;
+        return sm_fail_in(SM_NO_STACK, "getrlimit", ENOMEM, length);
     }
     /* A frame is a little more than its page; a page more than was asked for never hurts. */
     if (length > 0) touch((length - 1) / PROBE_FRAME + 1);

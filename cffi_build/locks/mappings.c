@@ -26,7 +26,7 @@ static void collect(const struct sm_mapping *mapping, void *context) {
 int sm_mappings_read(struct sm_mappings *out) {
     *out = (struct sm_mappings){0};
     int error = sm_os_mappings_visit(collect, out);
-    if (error == 0 && out->full) error = sm_failure_set("realloc", ENOMEM, out->room * sizeof *out->list);
+    if (error == 0 && out->full) error = sm_os_note("realloc", ENOMEM, out->room * sizeof *out->list);
     if (error != 0) sm_mappings_free(out);
     return error;
 }
@@ -70,14 +70,11 @@ bool sm_mappings_hold_resident(const struct sm_mappings *mappings, uintptr_t sta
 /* -- one range, without collecting -- */
 
 struct survey {
+    struct sm_range range;
     uintptr_t start;
     uintptr_t end;
-    uintptr_t held;    /* locked from start up to here */
-    size_t total;      /* bytes of all mappings */
-    size_t locked;     /* bytes of those that are locked */
-    size_t own_locked; /* bytes of the range that are */
-    size_t accessible; /* bytes of the range that can be read or written */
-    size_t mappings;
+    uintptr_t held; /* locked from start up to here */
+    size_t total;   /* bytes of all mappings */
 };
 
 static void add(const struct sm_mapping *mapping, void *context) {
@@ -85,53 +82,34 @@ static void add(const struct sm_mapping *mapping, void *context) {
     uintptr_t low = mapping->start > survey->start ? mapping->start : survey->start;
     uintptr_t high = mapping->end < survey->end ? mapping->end : survey->end;
     size_t common = low < high ? high - low : 0;
-    survey->mappings++;
+    survey->range.mappings++;
     survey->total += mapping->end - mapping->start;
-    if (mapping->accessible) survey->accessible += common;
+    if (mapping->accessible) survey->range.accessible += common;
     if (!mapping->locked) return;
-    survey->locked += mapping->end - mapping->start;
-    survey->own_locked += common;
+    survey->range.locked += common;
     if (mapping->start <= survey->held && mapping->end > survey->held) survey->held = mapping->end;
 }
 
-static int survey_range(struct survey *out, uintptr_t start, uintptr_t end) {
+static int make_survey(struct survey *out, uintptr_t start, uintptr_t end) {
     *out = (struct survey){.start = start, .end = end, .held = start};
     return sm_os_mappings_visit(add, out);
 }
 
+int sm_range_survey(struct sm_range *out, uintptr_t start, uintptr_t end) {
+    struct survey survey;
+    int error = make_survey(&survey, start, end);
+    *out = survey.range;
+    return error;
+}
+
 int sm_range_is_locked(bool *out, uintptr_t start, uintptr_t end) {
     struct survey survey;
-    int error = survey_range(&survey, start, end);
+    int error = make_survey(&survey, start, end);
     *out = error == 0 && survey.held >= end;
     return error;
 }
 
 size_t sm_address_space(void) {
     struct survey survey;
-    return survey_range(&survey, 0, 0) == 0 ? survey.total : 0;
-}
-
-static enum sm_status no_memory_status(uintptr_t start, uintptr_t end) {
-    enum { MAPPINGS_MARGIN = 8 }; /* kernel and reader count a moment apart */
-    struct survey survey;
-    size_t limit;
-    bool unlimited = false;
-    if (survey_range(&survey, start, end) != 0 || sm_os_lock_limit(&limit) != 0) return SM_LOCK_FAILED;
-    size_t more = end - start - survey.own_locked;
-    if (limit < survey.locked || limit - survey.locked < more) {
-        if (sm_os_may_lock_beyond_limit(&unlimited) == 0 && !unlimited) return SM_LOCK_LIMIT;
-    }
-    if (survey.accessible < end - start) return SM_UNMAPPED;
-    /* All there: too many pieces, or a page that its file does not reach. */
-    return survey.mappings + MAPPINGS_MARGIN >= sm_os_max_mappings() ? SM_MAPPINGS : SM_UNMAPPED;
-}
-
-enum sm_status sm_lock_status(uintptr_t start, uintptr_t end, int error) {
-    struct sm_failure cause = *sm_failure_get();
-    enum sm_status status = SM_LOCK_FAILED;
-    if (error == 0) return SM_OK;
-    if (error == EPERM) status = SM_LOCK_LIMIT;
-    if (error == ENOMEM) status = no_memory_status(start, end);
-    sm_failure_set(cause.call, error, cause.wanted);
-    return status;
+    return make_survey(&survey, 0, 0) == 0 ? survey.total : 0;
 }

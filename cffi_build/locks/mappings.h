@@ -24,11 +24,15 @@ bool sm_mappings_hold_resident(const struct sm_mappings *mappings, uintptr_t sta
 /* Whether one range is locked, asked of the kernel; never locked counts as unlocked. */
 int sm_range_is_locked(bool *out, uintptr_t start, uintptr_t end);
 
+/* What of a range is there; 0 or an errno value. */
+struct sm_range {
+    size_t locked;     /* bytes of it that are locked */
+    size_t accessible; /* bytes of it that can be read or written */
+    size_t mappings;   /* of the whole process */
+};
+int sm_range_survey(struct sm_range *out, uintptr_t start, uintptr_t end);
+
 /* Bytes of all mappings; 0 if unknown. */
 size_t sm_address_space(void);
-
-/* The status for an errno of the mlock family.  ENOMEM has several causes: the
- * kernel's books tell which, for the range that was to be locked. */
-enum sm_status sm_lock_status(uintptr_t start, uintptr_t end, int error);
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef SM_PAGE_COUNTS_H
 #define SM_PAGE_COUNTS_H
 
-#include "securemem.h"
+#include "words.h"
 
 /* A stretch of pages that the same number of locks hold. */
 struct sm_counted {

@@ -18,9 +18,13 @@
 #include <errno.h>
 
 #include "arena.h"
-#include "mappings.h"
-#include "page_counts.h"
+#include "failure.h"
 #include "gate.h"
+#include "lock_refusal.h"
+#include "mappings.h"
+#include "os.h"
+#include "page_counts.h"
+#include "pages.h"
 
 static bool all_covered;
 
@@ -89,31 +93,34 @@ static int release_range(uintptr_t start, uintptr_t end, bool on_fault) {
     return release.error;
 }
 
+/* Counts the lock; the caller makes it, if it is not made already. */
+static enum sm_status begin_lock(bool *made, size_t *secrets, uintptr_t start, uintptr_t end, bool on_fault) {
+    if (!sm_counts_add(start, end, !on_fault)) return sm_fail_in(SM_NO_MEMORY, "realloc", ENOMEM, end - start);
+    *made = holds_secrets(start, end);
+    *secrets = sm_pages_locked();
+    return SM_OK;
+}
+
 enum sm_status sm_page_lock(uint64_t *generation, const void *address, size_t length, bool on_fault) {
-    uintptr_t start;
-    uintptr_t end;
+    uintptr_t start = 0;
+    uintptr_t end = 0;
+    bool made = false;
+    size_t secrets = 0;
+    enum sm_status status = SM_OK;
     sm_enter();
     *generation = sm_generation();
-    enum sm_status status = SM_OK;
-    if (length > 0 && !whole_pages(&start, &end, address, length)) {
-        sm_failure_set(on_fault ? "mlock2" : "mlock", EINVAL, length);
-        status = SM_LOCK_FAILED;
-    } else if (length > 0 && !sm_counts_add(start, end, !on_fault)) {
-        sm_failure_set("realloc", ENOMEM, length);
-        status = SM_NO_MEMORY;
-    }
-    bool ours = status == SM_OK && length > 0 && holds_secrets(start, end);
+    if (length == 0) made = true;
+    else if (whole_pages(&start, &end, address, length)) status = begin_lock(&made, &secrets, start, end, on_fault);
+    else status = sm_fail_in(SM_LOCK_FAILED, on_fault ? "mlock2" : "mlock", EINVAL, length);
     sm_leave();
     if (status != SM_OK || length == 0) return status;
     int error = 0;
-    if (!ours) error = on_fault ? sm_os_lock_on_fault((void *)start, end - start) : sm_os_lock((void *)start, end - start);
-    status = sm_lock_status(start, end, error);
-    struct sm_failure cause = *sm_failure_get();
+    if (!made) error = on_fault ? sm_os_lock_on_fault((void *)start, end - start) : sm_os_lock((void *)start, end - start);
+    if (error != 0) status = sm_lock_range_refusal(error, start, end, secrets);
     sm_enter();
     sm_counts_settle(start, end);
     if (status != SM_OK) release_range(start, end, on_fault);
     sm_leave();
-    if (status != SM_OK) sm_failure_set(cause.call, cause.error, cause.wanted);
     return status;
 }
 
@@ -125,8 +132,7 @@ enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault,
     int error = generation == sm_generation() ? release_range(start, end, on_fault) : 0;
     sm_leave();
     if (error == 0) return SM_OK;
-    sm_failure_set("munlock", error, end - start);
-    return error == ENOMEM ? SM_MAPPINGS : SM_LOCK_FAILED;
+    return sm_fail_in(error == ENOMEM ? SM_MAPPINGS : SM_LOCK_FAILED, "munlock", error, end - start);
 }
 
 bool sm_page_lock_lives(uint64_t generation) {
@@ -141,5 +147,5 @@ enum sm_status sm_page_is_locked(bool *out, const void *address, size_t length) 
     uintptr_t end;
     *out = length == 0;
     if (length == 0 || !whole_pages(&start, &end, address, length)) return SM_OK;
-    return sm_range_is_locked(out, start, end) == 0 ? SM_OK : SM_NO_SMAPS;
+    return sm_range_is_locked(out, start, end) == 0 ? SM_OK : sm_fail(SM_NO_SMAPS);
 }

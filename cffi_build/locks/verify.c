@@ -5,13 +5,22 @@
  * the kernel and compared with what should be; what is missing is locked again
  * and read back.
  *
+ * Reading the kernel's books takes long where there are many mappings.  So they
+ * are read without the mutex first: what was mapped meanwhile seems lost then,
+ * and only where something seems lost are they read again under the mutex, to
+ * be believed.
+ *
  * A closed page has no access, and mlock would mark it without bringing it
  * back from swap; so it is opened for the length of the call.
  */
+#include "verify.h"
+
+#include "failure.h"
+#include "gate.h"
 #include "mappings.h"
+#include "os.h"
 #include "page_counts.h"
 #include "page_locks.h"
-#include "gate.h"
 #include "windows.h"
 
 struct reading {
@@ -38,7 +47,7 @@ static void note(struct reading *reading, int error) {
 }
 
 int sm_page_lock_window(struct sm_window *window) {
-    if (sm_window_open(window, false) != SM_OK) return sm_failure_get()->error;
+    if (sm_window_open(window, false) != SM_OK) return sm_os_failed_call()->error;
     int error = sm_os_lock(window->address, window->length);
     if (error == 0) (void)sm_os_lock_on_fault(window->address, window->length); /* as it was: cheaper to open */
     sm_window_close(window, false);
@@ -80,15 +89,27 @@ static void check_stretch(struct reading *reading, struct lock_totals *totals, c
     }
 }
 
-static int read_all(struct reading *reading, struct lock_totals *totals) {
-    int error = sm_mappings_read(&reading->mappings);
-    if (error != 0) return error;
+static void compare(struct reading *reading, struct lock_totals *totals) {
     sm_secret_pages_visit(check_window, reading);
     size_t count;
     const struct sm_counted *counted = sm_counts_all(&count);
     for (size_t i = 0; i < count; i++) check_stretch(reading, totals, &counted[i]);
     sm_mappings_free(&reading->mappings);
-    return 0;
+}
+
+static int read_all(struct reading *reading, struct lock_totals *totals) {
+    int error = sm_mappings_read(&reading->mappings);
+    if (error == 0) compare(reading, totals);
+    return error;
+}
+
+/* Without the mutex held for long; false: something seems lost, or gone, or cannot be read. */
+static bool is_intact(struct reading *reading, struct lock_totals *totals) {
+    if (sm_mappings_read(&reading->mappings) != 0) return false;
+    sm_enter();
+    compare(reading, totals);
+    sm_leave();
+    return reading->lost_secrets + totals->lost + totals->gone == 0;
 }
 
 enum sm_status sm_verify(struct sm_verification *out) {
@@ -97,12 +118,19 @@ enum sm_status sm_verify(struct sm_verification *out) {
     struct lock_totals locks = {0};
     struct lock_totals left = {0};
     *out = (struct sm_verification){0};
+    if (is_intact(&second, &left)) {
+        out->secret_bytes = second.secrets;
+        out->lock_bytes = left.bytes;
+        return SM_OK;
+    }
+    second = (struct reading){.repair = false};
+    left = (struct lock_totals){0};
     sm_enter();
     int error = read_all(&first, &locks);
     bool lost = first.lost_secrets > 0 || locks.lost > 0;
     if (error == 0 && lost) error = read_all(&second, &left);
     sm_leave();
-    if (error != 0) return SM_NO_SMAPS;
+    if (error != 0) return sm_fail(SM_NO_SMAPS);
     out->secret_bytes = first.secrets;
     out->lock_bytes = locks.bytes;
     out->repaired_secret_bytes = first.lost_secrets - second.lost_secrets;
@@ -111,6 +139,5 @@ enum sm_status sm_verify(struct sm_verification *out) {
     out->gone_bytes = locks.gone;
     out->unlocked_bytes = second.lost_secrets + left.lost;
     if (out->unlocked_bytes == 0) return SM_OK;
-    sm_failure_set("mlock", first.error, out->unlocked_bytes);
-    return SM_LOCK_LOST;
+    return sm_fail_in(SM_LOCK_LOST, "mlock", first.error, out->unlocked_bytes);
 }

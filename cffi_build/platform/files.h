@@ -6,7 +6,7 @@
 #ifndef SM_FILES_H
 #define SM_FILES_H
 
-#include "securemem.h"
+#include "words.h"
 
 /* For reading, as a whole file or a pipe. */
 int sm_os_file_open(int *out, const char *path);

@@ -42,23 +42,19 @@
 #endif
 #define DEFAULT_MAX_MAPPINGS 65530
 
-static _Thread_local struct sm_failure last_failure;
+static _Thread_local struct sm_os_call failed;
 
-const struct sm_failure *sm_failure_get(void) {
-    return &last_failure;
+const struct sm_os_call *sm_os_failed_call(void) {
+    return &failed;
 }
 
-int sm_failure_set(const char *call, int error, size_t wanted) {
-    last_failure = (struct sm_failure){.call = call, .error = error, .wanted = wanted};
+int sm_os_note(const char *name, int error, size_t length) {
+    failed = (struct sm_os_call){.name = name, .error = error, .length = length};
     return error;
 }
 
-enum sm_status sm_os_refusal(int error) {
-    return error == ENOMEM || error == EAGAIN ? SM_NO_MEMORY : SM_REFUSED;
-}
-
-static int outcome(int result, const char *call, size_t wanted) {
-    return result == 0 ? 0 : sm_failure_set(call, errno, wanted);
+static int outcome(int result, const char *name, size_t length) {
+    return result == 0 ? 0 : sm_os_note(name, errno, length);
 }
 
 size_t sm_os_page_size(void) {
@@ -78,17 +74,17 @@ size_t sm_os_max_mappings(void) {
 
 int sm_os_reserve(void **out, size_t length) {
     void *address = mmap(*out, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (address == MAP_FAILED) return sm_failure_set("mmap", errno, length);
+    if (address == MAP_FAILED) return sm_os_note("mmap", errno, length);
     *out = address;
     return 0;
 }
 
 int sm_os_reserve_at(void *address, size_t length) {
     void *got = mmap(address, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-    if (got == MAP_FAILED) return sm_failure_set("mmap(MAP_FIXED_NOREPLACE)", errno, length);
+    if (got == MAP_FAILED) return sm_os_note("mmap(MAP_FIXED_NOREPLACE)", errno, length);
     if (got != address) { /* kernels before 4.17 take the address as a hint */
         munmap(got, length);
-        return sm_failure_set("mmap(MAP_FIXED_NOREPLACE)", EEXIST, length);
+        return sm_os_note("mmap(MAP_FIXED_NOREPLACE)", EEXIST, length);
     }
     return 0;
 }
@@ -137,11 +133,11 @@ int sm_os_wipe_on_fork(void *address, size_t length) {
 
 int sm_os_secret_file(int *out, size_t length) {
     long file = syscall(SYS_memfd_secret, O_CLOEXEC);
-    if (file < 0) return sm_failure_set("memfd_secret", errno, length);
+    if (file < 0) return sm_os_note("memfd_secret", errno, length);
     if (ftruncate((int)file, (off_t)length) != 0) {
         int error = errno;
         close((int)file);
-        return sm_failure_set("ftruncate", error, length);
+        return sm_os_note("ftruncate", error, length);
     }
     *out = (int)file;
     return 0;
@@ -152,9 +148,9 @@ int sm_os_secret_file(int *out, size_t length) {
  * region around it is unmapped. */
 int sm_os_map_secret(void *address, size_t length, int file, size_t offset) {
     void *got = mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_SHARED, file, (off_t)offset);
-    if (got == MAP_FAILED) return sm_failure_set("mmap", errno, length);
+    if (got == MAP_FAILED) return sm_os_note("mmap", errno, length);
     if (mremap(got, length, length, MREMAP_MAYMOVE | MREMAP_FIXED, address) == address) return 0;
-    int error = sm_failure_set("mremap", errno, length);
+    int error = sm_os_note("mremap", errno, length);
     munmap(got, length);
     return error;
 }
@@ -172,7 +168,7 @@ static long random_bytes(void *out, size_t length) {
  * of our own would be a SIGBUS. */
 int sm_os_touch(uint8_t *address, size_t length) {
     for (size_t offset = 0; offset < length; offset += sm_os_page_size()) {
-        if (random_bytes(address + offset, 1) != 1) return sm_failure_set("touching a page", errno, length);
+        if (random_bytes(address + offset, 1) != 1) return sm_os_note("touching a page", errno, length);
         address[offset] = 0;
     }
     return 0;
@@ -184,14 +180,14 @@ int sm_os_populate(uint8_t *address, size_t length) {
     if (madvise(address, length, MADV_POPULATE_WRITE) == 0) return 0;
     int error = errno == EINVAL ? sm_os_touch(address, length) : errno;
     if (error == 0) return 0;
-    return sm_failure_set("madvise(MADV_POPULATE_WRITE)", error == ENOMEM || error == EFAULT ? EAGAIN : error, length);
+    return sm_os_note("madvise(MADV_POPULATE_WRITE)", error == ENOMEM || error == EFAULT ? EAGAIN : error, length);
 }
 
 int sm_os_random(uint8_t *out, size_t length) {
     while (length > 0) {
         long got = random_bytes(out, length);
         if (got < 0 && errno == EINTR) continue;
-        if (got < 0) return sm_failure_set("getrandom", errno, length);
+        if (got < 0) return sm_os_note("getrandom", errno, length);
         out += got;
         length -= (size_t)got;
     }
@@ -203,12 +199,12 @@ int sm_os_random(uint8_t *out, size_t length) {
  * memory, since Linux 5.10 refuses to lock what has no access. */
 int sm_os_may_lock_beyond_limit(bool *out) {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return sm_failure_set("getrlimit", errno, 0);
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return sm_os_note("getrlimit", errno, 0);
     *out = limit.rlim_cur == RLIM_INFINITY;
     if (*out) return 0;
     size_t length = (size_t)limit.rlim_cur / sm_os_page_size() * sm_os_page_size() + sm_os_page_size();
     void *trial = mmap(NULL, length, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (trial == MAP_FAILED) return sm_failure_set("mmap", errno, length);
+    if (trial == MAP_FAILED) return sm_os_note("mmap", errno, length);
     *out = syscall(SYS_mlock2, trial, length, MLOCK_ONFAULT) == 0;
     return outcome(munmap(trial, length), "munmap", length);
 }
@@ -219,7 +215,7 @@ int sm_os_set_dumpable(bool dumpable) {
 
 int sm_os_get_dumpable(int *out) {
     int got = prctl(PR_GET_DUMPABLE, 0L, 0L, 0L, 0L);
-    if (got < 0) return sm_failure_set("prctl(PR_GET_DUMPABLE)", errno, 0);
+    if (got < 0) return sm_os_note("prctl(PR_GET_DUMPABLE)", errno, 0);
     *out = got;
     return 0;
 }
@@ -230,7 +226,7 @@ int sm_os_set_merging(bool merging) {
 
 int sm_os_get_merging(bool *out) {
     int got = prctl(PR_GET_MEMORY_MERGE, 0L, 0L, 0L, 0L);
-    if (got < 0) return sm_failure_set("prctl(PR_GET_MEMORY_MERGE)", errno, 0);
+    if (got < 0) return sm_os_note("prctl(PR_GET_MEMORY_MERGE)", errno, 0);
     *out = got != 0;
     return 0;
 }
@@ -239,8 +235,8 @@ int sm_os_read_own_memory(void *out, uintptr_t address, size_t length) {
     struct iovec to = {.iov_base = out, .iov_len = length};
     struct iovec from = {.iov_base = (void *)address, .iov_len = length};
     ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
-    if (got < 0) return sm_failure_set("process_vm_readv", errno, length);
-    return (size_t)got == length ? 0 : sm_failure_set("process_vm_readv", EFAULT, length);
+    if (got < 0) return sm_os_note("process_vm_readv", errno, length);
+    return (size_t)got == length ? 0 : sm_os_note("process_vm_readv", EFAULT, length);
 }
 
 void sm_os_abort(const char *message) {

@@ -53,11 +53,11 @@ bool sm_os_object_of(struct sm_object *out, uintptr_t address) {
 
 int sm_os_object_find(struct sm_object *out, const char *path, const char *symbol) {
     void *handle = dlopen(path, RTLD_NOLOAD | RTLD_LAZY);
-    if (handle == NULL) return sm_failure_set("dlopen", ENOENT, 0);
+    if (handle == NULL) return sm_os_note("dlopen", ENOENT, 0);
     void *address = dlsym(handle, symbol);
     if (address != NULL && sm_os_object_of(out, (uintptr_t)address) && out->dynamic != NULL) return 0; /* the handle keeps it loaded */
     dlclose(handle);
-    return sm_failure_set("dlsym", ESRCH, 0);
+    return sm_os_note("dlsym", ESRCH, 0);
 }
 
 bool sm_os_object_may_write(const struct sm_object *object, const void *address) {
@@ -100,5 +100,5 @@ int sm_os_at_thread_end(void (*end)(void *argument), void *argument) {
     ending = end;
     pthread_once(&key_once, make_key);
     int error = key_error != 0 ? key_error : pthread_setspecific(key, argument);
-    return error == 0 ? 0 : sm_failure_set("pthread_key_create", error, 0);
+    return error == 0 ? 0 : sm_os_note("pthread_key_create", error, 0);
 }

@@ -26,27 +26,41 @@
 
 /* The C library has mlock2() since glibc 2.27; the kernel's call is older. */
 int sm_os_lock_on_fault(void *address, size_t length) {
-    return syscall(SYS_mlock2, address, length, MLOCK_ONFAULT) == 0 ? 0 : sm_failure_set("mlock2", errno, length);
+    return syscall(SYS_mlock2, address, length, MLOCK_ONFAULT) == 0 ? 0 : sm_os_note("mlock2", errno, length);
 }
 
 int sm_os_unlock(void *address, size_t length) {
-    return munlock(address, length) == 0 ? 0 : sm_failure_set("munlock", errno, length);
+    return munlock(address, length) == 0 ? 0 : sm_os_note("munlock", errno, length);
 }
 
 int sm_os_lock_all(bool current, bool future, bool on_fault) {
     int flags = (current ? MCL_CURRENT : 0) | (future ? MCL_FUTURE : 0) | (on_fault ? MCL_ONFAULT : 0);
-    return mlockall(flags) == 0 ? 0 : sm_failure_set("mlockall", errno, 0);
+    return mlockall(flags) == 0 ? 0 : sm_os_note("mlockall", errno, 0);
 }
 
 int sm_os_unlock_all(void) {
-    return munlockall() == 0 ? 0 : sm_failure_set("munlockall", errno, 0);
+    return munlockall() == 0 ? 0 : sm_os_note("munlockall", errno, 0);
 }
 
 int sm_os_lock_limit(size_t *out) {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return sm_failure_set("getrlimit", errno, 0);
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0) return sm_os_note("getrlimit", errno, 0);
     *out = limit.rlim_cur == RLIM_INFINITY ? SIZE_MAX : (size_t)limit.rlim_cur;
     return 0;
+}
+
+int sm_os_locked(size_t *out) {
+    FILE *file = fopen("/proc/self/status", "re");
+    if (file == NULL) return sm_os_note("open(/proc/self/status)", errno, 0);
+    char line[256]; /* a longer one is a list of groups */
+    int error = ENOENT;
+    while (error != 0 && fgets_unlocked(line, sizeof line, file) != NULL) {
+        if (strncmp(line, "VmLck:", 6) != 0) continue;
+        *out = (size_t)strtoumax(line + 6, NULL, 10) * 1024;
+        error = 0;
+    }
+    fclose(file);
+    return error == 0 ? 0 : sm_os_note("read(/proc/self/status)", error, 0);
 }
 
 bool sm_os_is_mapped(void *page) {
@@ -84,7 +98,7 @@ static struct sm_mapping mapping_of(const char *line) {
 /* A mapping is a line of addresses, lines of figures, and at last VmFlags. */
 int sm_os_mappings_visit(sm_mapping_visitor *visit, void *context) {
     FILE *file = fopen("/proc/self/smaps", "re");
-    if (file == NULL) return sm_failure_set("open(/proc/self/smaps)", errno, 0);
+    if (file == NULL) return sm_os_note("open(/proc/self/smaps)", errno, 0);
     struct sm_mapping mapping = {0};
     char line[512]; /* a longer one is a long path's end, and reads as nothing we look for */
     while (fgets_unlocked(line, sizeof line, file) != NULL) {
@@ -102,5 +116,5 @@ int sm_os_mappings_visit(sm_mapping_visitor *visit, void *context) {
     }
     bool failed = ferror(file) != 0;
     fclose(file);
-    return failed ? sm_failure_set("read(/proc/self/smaps)", EIO, 0) : 0;
+    return failed ? sm_os_note("read(/proc/self/smaps)", EIO, 0) : 0;
 }

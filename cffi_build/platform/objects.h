@@ -4,7 +4,7 @@
 #ifndef SM_OBJECTS_H
 #define SM_OBJECTS_H
 
-#include "securemem.h"
+#include "words.h"
 
 struct sm_object {
     uintptr_t base;         /* what its addresses are counted from */

@@ -4,12 +4,12 @@
  * stands under "locks", linux_stack.c the stack), and nothing else makes system
  * calls.  Every verb
  * returns 0 or an errno value, and on failure leaves the failed call's name and
- * errno in sm_failure_get().  Addresses and lengths are whole pages.
+ * errno in sm_os_failed_call().  Addresses and lengths are whole pages.
  */
 #ifndef SM_OS_H
 #define SM_OS_H
 
-#include "securemem.h"
+#include "words.h"
 
 enum sm_access { SM_ACCESS_NONE = 0, SM_ACCESS_READ = 1, SM_ACCESS_WRITE = 2 };
 
@@ -64,10 +64,6 @@ enum sm_stack_bounds sm_os_stack_bounds(void);
 
 _Noreturn void sm_os_abort(const char *message);
 
-/* What an errno of sm_os_protect or of advice means: ENOMEM and EAGAIN are want
- * of memory or of mappings, anything else a refusal. */
-enum sm_status sm_os_refusal(int error);
-
 /* -- locks, for memory of any owner -- */
 
 int sm_os_lock_on_fault(void *address, size_t length);
@@ -75,6 +71,7 @@ int sm_os_unlock(void *address, size_t length);
 int sm_os_lock_all(bool current, bool future, bool on_fault);
 int sm_os_unlock_all(void);
 int sm_os_lock_limit(size_t *out); /* bytes, the soft limit; SIZE_MAX: none */
+int sm_os_locked(size_t *out);     /* bytes that the process has locked */
 bool sm_os_is_mapped(void *page);
 uint64_t sm_os_nanoseconds(void); /* a clock that only goes forward */
 
@@ -94,7 +91,14 @@ struct sm_mapping {
 typedef void sm_mapping_visitor(const struct sm_mapping *mapping, void *context);
 int sm_os_mappings_visit(sm_mapping_visitor *visit, void *context);
 
-/* Notes a failed call for this thread; returns error. */
-int sm_failure_set(const char *call, int error, size_t wanted);
+/* The call that failed last in this thread; length: bytes asked for, or 0. */
+struct sm_os_call {
+    const char *name;
+    int error;
+    size_t length;
+};
+const struct sm_os_call *sm_os_failed_call(void);
+/* Notes one; returns error. */
+int sm_os_note(const char *name, int error, size_t length);
 
 #endif

@@ -1,7 +1,7 @@
 /* registers_aarch64.c: zeroes the vector registers, where block ciphers leave
  * round keys; a signal spills them to the stack.
  */
-#include "wipe.h"
+#include "registers.h"
 
 void sm_clear_registers(void) {
     __asm__ volatile(

@@ -7,7 +7,7 @@
  * which must save them (XGETBV): Intel's manual, volume 1, chapters 14.3 and
  * 15.2.  Compilers' builtins for it need a start-up code that not all link in.
  */
-#include "wipe.h"
+#include "registers.h"
 
 #include <cpuid.h>
 

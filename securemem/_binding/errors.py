@@ -7,7 +7,6 @@ import os
 import warnings
 
 from securemem import exceptions
-from securemem._binding.limits import lock_limit, locked_by_process
 from securemem._binding.load import ffi, lib, types
 from securemem._read_back import read_protection
 
@@ -98,14 +97,11 @@ def raise_status(status: int) -> NoReturn:
     if status in _MESSAGES:
         kind, message = _MESSAGES[status]
         raise kind(message)
-    failure = ffi.new("struct sm_failure *", lib.sm_failure_get()[0])  # a copy: what is asked below may fail too
+    failure = lib.sm_failure_get()
     call = ffi.string(failure.call).decode() if failure.call != ffi.NULL else "a system call"
     if status == lib.SM_LOCK_LIMIT:
-        limit, used = lock_limit(), locked_by_process()
-        if limit is not None and used + failure.wanted > limit:
-            over = exceptions.LockPermissionError if failure.error == errno.EPERM else exceptions.LockLimitError
-            raise over(limit, used, failure.wanted)
-        status = lib.SM_LOCK_FAILED  # the kernel says ENOMEM too for frames or mappings that it does not have
+        over = exceptions.LockPermissionError if failure.error == errno.EPERM else exceptions.LockLimitError
+        raise over(failure.limit, failure.used, failure.wanted, of_user=bool(failure.of_user))
     if status == lib.SM_NO_MEMORY:
         raise exceptions.OutOfMemoryError(
             f"no memory for the secret ({call}, {failure.wanted} bytes: {os.strerror(failure.error)}): free some, or "

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from securemem._binding.load import lib
-from securemem._memory_map import status_kib
+from securemem._binding.load import ffi, lib
 
 
 def lock_limit() -> int | None:
@@ -15,5 +14,15 @@ def lock_limit() -> int | None:
 
 
 def locked_by_process() -> int:
-    """Bytes that the whole process has locked now (VmLck)."""
-    return status_kib("VmLck") * 1024
+    """Bytes that the whole process has locked now (VmLck).
+
+    Without /proc or a free descriptor to read it with: what secrets have locked, which is known all the same.
+    """
+    out = ffi.new("size_t *")
+    lib.sm_locked_bytes(out)
+    return int(out[0])
+
+
+def locked_is_known() -> bool:
+    """Whether what the whole process has locked can be read."""
+    return bool(lib.sm_locked_bytes(ffi.new("size_t *")))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from securemem._binding.errors import check
-from securemem._binding.limits import lock_limit, locked_by_process
+from securemem._binding.limits import lock_limit, locked_by_process, locked_is_known
 from securemem._binding.load import ffi, lib
 
 __all__ = [
     "dumpable",
     "lock_limit",
     "locked_by_process",
+    "locked_is_known",
     "merging",
     "peek",
     "set_dumpable",
@@ -48,9 +49,14 @@ def peek(address: int, out: bytearray) -> None:
     check(lib.sm_process_peek(ffi.from_buffer(out), address, len(out)))
 
 
-def try_secret_memory() -> None:
-    """Map a page of memfd_secret and give it back; BackendUnavailableError, with the errno, where it cannot be had."""
-    check(lib.sm_process_try_secret_memory())
+def try_secret_memory() -> bool:
+    """Map a page of memfd_secret and give it back; BackendUnavailableError, with the errno, where it cannot be had.
+
+    Whether such pages count against what all processes of the user may lock together.
+    """
+    of_user = ffi.new("bool *")
+    check(lib.sm_process_try_secret_memory(of_user))
+    return bool(of_user[0])
 
 
 def stack_bounds() -> str:
@@ -59,4 +65,4 @@ def stack_bounds() -> str:
     Of an unknown stack nothing can be cleared.
     """
     names = {lib.SM_STACK_KNOWN: "known", lib.SM_STACK_ESTIMATED: "estimated", lib.SM_STACK_UNKNOWN: "unknown"}
-    return names[lib.sm_stack_bounds()]
+    return names[lib.sm_process_stack_bounds()]

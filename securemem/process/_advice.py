@@ -239,7 +239,8 @@ def _tracer(report: Report) -> Finding:
 def _secret_memory(report: Report) -> Finding:
     why = "memory that the kernel gives to no debugger, not even root's"
     if report.secret_memory.available:
-        return Finding("memfd-secret", "ok", 'available: Arena(backend="memfd_secret")', why)
+        shared = "; RLIMIT_MEMLOCK bounds all processes of this user together" if report.secret_memory.of_user else ""
+        return Finding("memfd-secret", "ok", f'available: Arena(backend="memfd_secret"){shared}', why)
     if report.secret_memory.error in _LIMIT_ERRORS:
         return Finding(
             "memfd-secret",

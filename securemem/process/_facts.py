@@ -132,11 +132,13 @@ class Tracing:
 class SecretMemory:
     """memfd_secret, by trial.
 
-    available: a page of it was mapped. error: the errno's name otherwise, such as "ENOSYS".
+    available: a page of it was mapped. error: the errno's name otherwise, such as "ENOSYS". of_user: whether its pages
+    count against what all processes of the user may lock together (RLIMIT_MEMLOCK), and not this process alone.
     """
 
     available: bool
     error: str | None
+    of_user: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ def locking(root: Path) -> Locking:
         fits = Arena().fits(_KEY_BYTES)
     except SystemRefusalError as error:
         refusal = _error_name(error)
-    except OSError:  # without /proc it cannot be told what is locked already
+    if not binding.locked_is_known():  # then what fits is a guess
         fits = None
     return Locking(
         soft_limit=soft,
@@ -77,10 +77,10 @@ def locking(root: Path) -> Locking:
 def secret_memory() -> SecretMemory:
     """Whether a page of memfd_secret can be had, by mapping one and giving it back."""
     try:
-        binding.try_secret_memory()
+        of_user = binding.try_secret_memory()
     except SystemRefusalError as error:
         return SecretMemory(available=False, error=_error_name(error))
-    return SecretMemory(available=True, error=None)
+    return SecretMemory(available=True, error=None, of_user=of_user)
 
 
 def _keeps_freed(size: int) -> bool:

@@ -72,7 +72,7 @@ static bool planned(size_t verb) {
     int __wrap_sm_os_##name parameters {                                   \
         bool fails = planned(VERB_##name);                                 \
         int result = fails && !plan.after ? 0 : __real_sm_os_##name arguments; \
-        return fails ? sm_failure_set("faulty " #name, plan.error, 4096) : result; \
+        return fails ? sm_os_note("faulty " #name, plan.error, 4096) : result; \
     }
 #include "faulty_verbs.h"
 

@@ -1,0 +1,172 @@
+"""The order of the C units, read from their sources: each stands on those below it, and none is in a circle.
+
+A unit is a header with the files that implement it. What a unit needs is read twice: from its includes, and from the
+names that it uses and another defines, which no include can hide.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.support import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# From the ground to the roof; docs/architecture.md has the same list, with what each is for.
+ORDER = [
+    *("core/words", "platform/os", "platform/files", "platform/objects", "platform/registers"),
+    *("core/failure", "core/wipe", "core/gate", "locks/mappings", "locks/lock_refusal"),
+    *("core/pages", "core/windows", "core/slab", "core/arena", "core/registry"),
+    *("core/secret", "core/compare", "core/purge", "core/statistics"),
+    *("locks/page_counts", "locks/page_locks", "locks/verify", "locks/all_locks"),
+    *("core/process_flags", "core/process", "core/securemem", "crypto/blocks"),
+]
+FOLDERS = {unit.partition("/")[0] for unit in ORDER}
+# The platform's files are named after the system; which header each implements.
+IMPLEMENTS = {
+    **dict.fromkeys(("linux", "linux_locks", "linux_stack"), "os"),
+    **dict.fromkeys(("registers_x86_64", "registers_aarch64"), "registers"),
+    "linux_files": "files",
+    "linux_elf": "objects",
+}
+
+
+class Sources:
+    """The C files of some folders: what each unit includes, defines, declares and uses."""
+
+    def __init__(self, root: Path, folders: set[str]) -> None:
+        """Read them all."""
+        self.files = {path: _code(path) for folder in folders for path in sorted((root / folder).glob("*.[ch]"))}
+        self.headers = {path.name: unit_of(path) for path in self.files if path.suffix == ".h"}
+        self.defined: dict[str, str] = {}
+        for path, text in self.files.items():
+            if path.suffix == ".c":
+                self.defined |= dict.fromkeys(_definitions(text), unit_of(path))
+
+    def includes(self) -> set[tuple[str, str]]:
+        """Pairs of a unit and one that it includes."""
+        pairs = set()
+        for path, text in self.files.items():
+            for name in re.findall(r'^#include "(.*)"', text, re.MULTILINE):
+                beside = path.with_name(name)
+                pairs.add((unit_of(path), unit_of(beside) if beside in self.files else self.headers[name]))
+        return {(unit, other) for unit, other in pairs if unit != other}
+
+    def uses(self) -> set[tuple[str, str]]:
+        """Pairs of a unit and one that defines a name which it uses."""
+        pairs = set()
+        for path, text in self.files.items():
+            names = set(re.findall(r"\w+", text)) & self.defined.keys() if path.suffix == ".c" else set()
+            pairs |= {(unit_of(path), self.defined[name]) for name in names}
+        return {(unit, other) for unit, other in pairs if unit != other}
+
+    def foreign_declarations(self) -> set[tuple[str, str]]:
+        """Pairs of a unit and a function that its header declares and another unit, or none, defines."""
+        wrong = set()
+        for path, text in self.files.items():
+            if path.suffix == ".h":
+                wrong |= {(unit_of(path), name) for name in _declarations(text) if not self._is_own(path, name)}
+        return wrong
+
+    def _is_own(self, header: Path, name: str) -> bool:
+        unit = self.defined.get(name, "")
+        # One platform's files share their headers' verbs out as they like.
+        return unit == unit_of(header) or (unit.startswith("platform/") and header.parent.name == "platform")
+
+
+def _code(path: Path) -> str:
+    """A file's text without comments, and without the words in strings."""
+    text = re.sub(r"/\*.*?\*/", "", path.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return re.sub(r'(?<!#include )"(\\.|[^"\\\n])*"', '""', text)
+
+
+def unit_of(path: Path) -> str:
+    """folder/header, without the ending."""
+    return f"{path.parent.name}/{IMPLEMENTS.get(path.stem, path.stem)}"
+
+
+def _definitions(text: str) -> set[str]:
+    """Functions and variables that other units can use."""
+    functions = re.findall(r"^(?!static)[A-Za-z_][\w *]*?\b(\w+)\([^;{]*\) \{", text, re.MULTILINE)
+    variables = re.findall(
+        r"^(?!static|extern|typedef)(?:const )?(?:struct )?\w+ \*?(\w+)(?:\[\w*\])? = ", text, re.MULTILINE
+    )
+    return {*functions, *variables}
+
+
+def _declarations(text: str) -> set[str]:
+    """Functions that a header declares."""
+    return set(re.findall(r"^(?!static|typedef|return)[A-Za-z_][\w *]*?\b(sm_\w+)\([^{]*?\);", text, re.MULTILINE))
+
+
+def upward(pairs: set[tuple[str, str]], order: list[str]) -> list[str]:
+    """The arrows that do not point down."""
+    return sorted(f"{unit} -> {other}" for unit, other in pairs if order.index(unit) <= order.index(other))
+
+
+SOURCES = Sources(ROOT / "cffi_build", FOLDERS)
+
+
+def test_every_unit_has_its_place():
+    """Each file belongs to a unit of the list, and each unit of the list has a file."""
+    assert {unit_of(path) for path in SOURCES.files} == set(ORDER)
+
+
+def test_arrows_point_down():
+    """A unit includes, and uses, only what stands below it: so there is no circle either."""
+    assert upward(SOURCES.includes(), ORDER) == []
+    assert upward(SOURCES.uses(), ORDER) == []
+
+
+def test_headers_declare_what_their_file_defines():
+    """Whoever looks for a function finds it in the file of the header's name."""
+    assert SOURCES.foreign_declarations() == set()
+
+
+def test_the_documentation_has_the_same_order():
+    """The list in docs/architecture.md is this one."""
+    page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    section = page.partition("### The order of the units")[2].partition("\n#")[0]
+    listed = []
+    for folder, units in re.findall(r"^\d+\. `(\w+)/`: (.*?)(?: --|$)", section, re.MULTILINE):
+        listed += [f"{folder}/{unit}" for unit in re.findall(r"`(\w+)`", units)]
+    assert listed == ORDER
+
+
+def test_the_reader_reads():
+    """Positive control: arrows and names that are known to be there are found."""
+    assert ("core/slab", "core/pages") in SOURCES.includes() & SOURCES.uses()
+    assert SOURCES.defined["sm_secret_take_open"] == "core/secret"
+    assert SOURCES.defined["sm_gate"] == "core/gate"
+    assert "sm_os_protect" in _declarations(_code(ROOT / "cffi_build/platform/os.h"))
+
+
+GROUND = '#include "ground.h"\n{}int sm_ground(void) {{\n    return {};\n}}\n'
+ROOF = '#include "roof.h"\n#include "ground.h"\nint sm_roof(void) {\n    return sm_ground();\n}\n'
+
+
+@pytest.mark.parametrize(
+    ("include", "call", "header", "expected"),
+    [
+        ("", "1", "int sm_ground(void);\n", ([], [], set())),
+        ('#include "roof.h"\n', "1", "int sm_ground(void);\n", (["core/ground -> core/roof"], [], set())),
+        ("int sm_roof(void);\n", "sm_roof()", "int sm_ground(void);\n", ([], ["core/ground -> core/roof"], set())),
+        ("", "1", "int sm_ground(void);\nint sm_roof(void);\n", ([], [], {("core/ground", "sm_roof")})),
+        ("", "1", "int sm_ground(void);\nint sm_none(void);\n", ([], [], {("core/ground", "sm_none")})),
+    ],
+)
+def test_the_reader_finds(tmp_path, include, call, header, expected):
+    """Positive control: an upward include, an upward use, and a declaration of another's function, or of no one's."""
+    folder = tmp_path / "core"
+    folder.mkdir()
+    (folder / "ground.h").write_text(header)
+    (folder / "ground.c").write_text(GROUND.format(include, call))
+    (folder / "roof.h").write_text("int sm_roof(void);\n")
+    (folder / "roof.c").write_text(ROOF)
+    made, order = Sources(tmp_path, {"core"}), ["core/ground", "core/roof"]
+    assert (upward(made.includes(), order), upward(made.uses(), order), made.foreign_declarations()) == expected
+    assert {("core/roof", "core/ground")} <= made.includes() & made.uses()
