@@ -11,6 +11,7 @@
 #include "failure.h"
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 static volatile uint64_t *sentinel;
 static void (*settle_in_child)(void);
 struct sm_gate sm_gate = {.generation = 1};
@@ -27,11 +28,20 @@ void sm_leave(void) {
     pthread_mutex_unlock(&mutex);
 }
 
+void sm_gate_wait(void) {
+    pthread_cond_wait(&changed, &mutex);
+}
+
+void sm_gate_wake(void) {
+    pthread_cond_broadcast(&changed);
+}
+
 bool sm_gate_is_open(void) {
     return sentinel != NULL;
 }
 
 void sm_gate_next_generation(void) {
+    changed = (pthread_cond_t)PTHREAD_COND_INITIALIZER; /* those who wait are not here */
     sm_gate.generation++;
     *sentinel = sm_gate.generation;
 }

@@ -8,6 +8,9 @@
 /* Takes the core's mutex, first settling a fork that nobody announced. */
 void sm_enter(void);
 void sm_leave(void);
+/* Inside: lets others in until one of them calls sm_gate_wake. */
+void sm_gate_wait(void);
+void sm_gate_wake(void);
 
 /* Opens the gate; settle is called, once, in a child whose fork nobody announced. */
 enum sm_status sm_gate_start(void (*settle)(void));

@@ -22,7 +22,8 @@ static void hold(struct sweep *sweep, struct sm_window *window) {
 
 static void purge_one(struct sm_slot *slot, void *context) {
     struct sweep *sweep = context;
-    if (slot->state == SM_SLOT_WIPED || slot->abandoned) return; /* the abandoned were tried already */
+    if (slot->state == SM_SLOT_WIPED || slot->state == SM_SLOT_WIPING) return;
+    if (slot->abandoned) return; /* tried already */
     if (sm_secret_views(slot) > 0) {
         slot->state = SM_SLOT_DOOMED;
         sweep->waiting += sm_secret_views(slot);
@@ -38,6 +39,7 @@ size_t sm_secret_purge(void) {
     sm_secret_retry_pending();
     sm_arena_visit_all(purge_one, &sweep);
     hold(&sweep, NULL);
+    sm_secret_await_wiping();
     sm_leave();
     return sweep.waiting;
 }
@@ -51,6 +53,7 @@ enum sm_status sm_arena_close(sm_arena *arena, size_t *waiting) {
         sm_secret_retry_pending();
         sm_arena_visit(arena, purge_one, &sweep);
         hold(&sweep, NULL);
+        sm_secret_await_wiping(); /* the caller holds the arena */
         sm_arena_drop_idle(arena);
     }
     sm_leave();

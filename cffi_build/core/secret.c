@@ -3,6 +3,9 @@
  *   take -> LIVE -> wipe -> WIPED -> return
  *             \-> wipe while a view is open -> DOOMED -> last close -> WIPED
  *
+ * A long secret is zeroed without the mutex: it is WIPING meanwhile, its window
+ * open, and nobody but the thread that zeroes it touches it.
+ *
  * A doomed secret opens no new view.  PENDING is one whose page the kernel
  * refused to open for wiping: that is tried again whenever a secret goes back,
  * at a purge, and when statistics are read.
@@ -14,6 +17,7 @@
 #include "gate.h"
 
 static size_t pending;
+static size_t wiping; /* long secrets, by threads that are at it */
 
 static bool is_foreign(const struct sm_slot *slot) {
     return slot->slab->arena->generation != sm_generation();
@@ -66,6 +70,28 @@ bool sm_secret_wipe_now(struct sm_slot *slot) {
     return true;
 }
 
+void sm_secret_await_wiping(void) {
+    while (wiping > 0) sm_gate_wait();
+}
+
+/* The same for a secret without views; if it is long, the mutex is free meanwhile. */
+static bool wipe(struct sm_slot *slot) {
+    struct sm_window *window = sm_slot_window(slot);
+    if (!slot->dirty || slot->length < SM_LONG_SECRET || sm_window_open(window, true) != SM_OK) return sm_secret_wipe_now(slot);
+    sm_slot_check_edges(slot);
+    slot->state = SM_SLOT_WIPING;
+    wiping++;
+    sm_leave();
+    sm_slot_clear(slot);
+    sm_enter();
+    wiping--;
+    slot->dirty = false;
+    if (slot->state == SM_SLOT_WIPING) sm_secret_wipe_now(slot); /* else by the wiping at exit */
+    sm_window_close(window, true);
+    sm_gate_wake();
+    return true;
+}
+
 static void retry_one(struct sm_slot *slot, void *context) {
     (void)context;
     if (slot->state == SM_SLOT_PENDING && sm_secret_wipe_now(slot) && slot->abandoned) sm_arena_give_back(slot);
@@ -81,6 +107,7 @@ size_t sm_secret_pending(void) {
 
 void sm_secret_forget_pending(void) {
     pending = 0;
+    wiping = 0;
 }
 
 /* -- one secret -- */
@@ -154,7 +181,7 @@ void sm_secret_close(sm_slot *slot, bool writable) {
     if (writable) sm_slot_check_edges(slot);
     (*count)--;
     slot->slab->arena->counts.open_windows--;
-    if (slot->state == SM_SLOT_DOOMED && sm_secret_views(slot) == 0) sm_secret_wipe_now(slot);
+    if (slot->state == SM_SLOT_DOOMED && sm_secret_views(slot) == 0) wipe(slot);
     sm_window_close(sm_slot_window(slot), writable);
     sm_leave();
 }
@@ -184,10 +211,11 @@ enum sm_status sm_secret_wipe(sm_slot *slot) {
     enum sm_status status = sm_secret_enter(slot);
     if (status != SM_OK) return status;
     if (slot->state == SM_SLOT_FREE) sm_os_abort("a secret was wiped after its return");
+    while (slot->state == SM_SLOT_WIPING) sm_gate_wait();
     if (sm_secret_views(slot) > 0) {
         slot->state = SM_SLOT_DOOMED;
         status = SM_EXPORTED;
-    } else if (slot->state != SM_SLOT_WIPED && !sm_secret_wipe_now(slot)) {
+    } else if (slot->state != SM_SLOT_WIPED && !wipe(slot)) {
         status = SM_REFUSED;
     }
     sm_leave();
@@ -198,8 +226,9 @@ void sm_secret_return(sm_slot *slot) {
     if (sm_secret_enter(slot) != SM_OK) return;
     if (slot->state == SM_SLOT_FREE) sm_os_abort("a secret was returned twice");
     if (sm_secret_views(slot) > 0) sm_os_abort("a secret was returned while a view of it is open");
+    while (slot->state == SM_SLOT_WIPING) sm_gate_wait();
     sm_secret_retry_pending();
-    if (slot->state == SM_SLOT_LIVE) sm_secret_wipe_now(slot);
+    if (slot->state == SM_SLOT_LIVE) wipe(slot);
     if (slot->state == SM_SLOT_WIPED) sm_arena_give_back(slot);
     else slot->abandoned = true;
     sm_leave();
@@ -211,6 +240,13 @@ enum sm_status sm_secret_state(sm_slot *slot) {
     if (slot->state != SM_SLOT_LIVE) status = SM_WIPED;
     sm_leave();
     return status;
+}
+
+bool sm_secret_is_viewed(sm_slot *slot) {
+    if (sm_secret_enter(slot) != SM_OK) return false;
+    bool viewed = sm_secret_views(slot) > 0;
+    sm_leave();
+    return viewed;
 }
 
 enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out) {

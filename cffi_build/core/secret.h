@@ -14,6 +14,10 @@ struct sm_location {
     bool stuck;             /* a closing failed and is still to be repeated */
 };
 
+/* Wiping, closing and returning a secret of this length and more takes so long
+ * that callers should let the GIL go for it; the core lets its mutex go. */
+#define SM_LONG_SECRET ((size_t)128 << 10)
+
 enum sm_status sm_secret_take(sm_slot **out, sm_arena *arena, size_t length);
 /* Takes a slot and opens it for writing, in one step: data is zero, and is to be
  * closed by sm_secret_close(slot, true).  On a page without other secrets this
@@ -27,6 +31,7 @@ enum sm_status sm_secret_freeze(sm_slot *slot);
 enum sm_status sm_secret_wipe(sm_slot *slot); /* SM_EXPORTED: done at the last close */
 void sm_secret_return(sm_slot *slot);
 enum sm_status sm_secret_state(sm_slot *slot); /* SM_OK, SM_WIPED, SM_FORKED */
+bool sm_secret_is_viewed(sm_slot *slot);
 enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out);
 sm_arena *sm_secret_arena(const sm_slot *slot);
 
@@ -41,5 +46,6 @@ bool sm_secret_wipe_now(sm_slot *slot);
 void sm_secret_forget_pending(void); /* in a forked child */
 void sm_secret_retry_pending(void);
 size_t sm_secret_pending(void);
+void sm_secret_await_wiping(void); /* by other threads, of any secret */
 
 #endif

@@ -13,6 +13,7 @@ enum sm_slot_state {
     SM_SLOT_FREE,
     SM_SLOT_LIVE,
     SM_SLOT_DOOMED,  /* to be wiped at the last close */
+    SM_SLOT_WIPING,  /* being zeroed by a thread that let the mutex go for it */
     SM_SLOT_PENDING, /* not viewed, but the kernel refused to open it for wiping */
     SM_SLOT_WIPED    /* still its owner's, to be returned */
 };

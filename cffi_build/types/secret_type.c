@@ -17,9 +17,16 @@ static const char doc[] =
     "Every use raises WipedError once it was wiped, and ForkedError in a forked child. Making one raises\n"
     "LockLimitError where RLIMIT_MEMLOCK is reached. The exceptions are in securemem.exceptions.";
 
+/* A long one without the GIL; nobody else may know the slot. */
+static void give_back(sm_slot *slot, Py_ssize_t length) {
+    PyThreadState *thread = (size_t)length >= SM_LONG_SECRET ? PyEval_SaveThread() : NULL;
+    sm_secret_return(slot);
+    if (thread != NULL) PyEval_RestoreThread(thread);
+}
+
 static void dealloc(Secret *self) {
     if (self->weak_references != NULL) PyObject_ClearWeakRefs((PyObject *)self);
-    if (self->slot != NULL) sm_secret_return(self->slot);
+    if (self->slot != NULL) give_back(self->slot, self->length);
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     PyObject_Free(self);
     Py_DECREF(type);
@@ -69,8 +76,22 @@ static PyObject *get_protection(Secret *self, void *closure) {
 
 /* -- wiping and freezing -- */
 
+/* While the GIL is gone, the slot is nobody's but this call's: to others the secret is wiped already. */
+static PyObject *wipe_long(Secret *self) {
+    sm_slot *slot = self->slot;
+    self->slot = NULL;
+    PyThreadState *thread = PyEval_SaveThread();
+    enum sm_status status = sm_secret_wipe(slot);
+    if (status == SM_OK) sm_secret_return(slot);
+    PyEval_RestoreThread(thread);
+    if (status == SM_OK) Py_RETURN_NONE;
+    self->slot = slot;
+    return raise_status(status);
+}
+
 static PyObject *wipe(Secret *self, PyObject *ignored) {
     (void)ignored;
+    if (self->slot != NULL && (size_t)self->length >= SM_LONG_SECRET && !sm_secret_is_viewed(self->slot)) return wipe_long(self);
     if (self->slot != NULL) {
         enum sm_status status = sm_secret_wipe(self->slot);
         if (status != SM_OK) return raise_status(status);

@@ -75,7 +75,7 @@ static void *hammer(void *argument) {
 static void *take_and_return(void *argument) {
     uint8_t value = (uint8_t)(uintptr_t)argument;
     for (size_t round = 0; round < rounds; round++) {
-        size_t length = 1 + round * 37 % 6000;
+        size_t length = round % 64 == 5 ? SM_LONG_SECRET + 7 : 1 + round * 37 % 6000; /* wiped without the mutex */
         sm_arena *arena = round % 4 == 0 ? closed_arena : open_arena;
         sm_slot *slot = make(arena, length, value);
         must(sm_arena_is_locked(arena), "locked");

@@ -36,7 +36,7 @@ ERRORS = {
 }
 # How many calls fail, and whether they take effect all the same: as a failed mlock does in part, and close always.
 HOW = {"lock_on_fault": [(1, False), (FOREVER, False), (1, True)], "close": [(1, True), (FOREVER, True)]}
-SIZES = {"small": 32, "growing": 32, "large": 20_000}
+SIZES = {"small": 32, "growing": 32, "large": 20_000, "long": 150_000}
 # Secrets that fill the first runs, of one and two pages, so that the next one asks for a run of four.
 FILLING = 3 * (4096 // 40)
 

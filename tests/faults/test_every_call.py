@@ -90,8 +90,13 @@ def run(faulty_core, *words, program="faulty_child"):
     return [Answer(*line.split()) for line in said.splitlines()]
 
 
-@pytest.mark.parametrize("kind", ["small", "growing", "large"])
-@pytest.mark.parametrize(("at_rest", "lock", "backend"), POLICIES)
+@pytest.mark.parametrize(
+    ("at_rest", "lock", "backend", "kind"),
+    [
+        *((*policy, kind) for policy in POLICIES for kind in ("small", "growing", "large")),
+        ("noaccess", "require", "mlock", "long"),  # wiped without the mutex
+    ],
+)
 def test_every_call(faulty_core, at_rest, lock, backend, kind):
     """A typed error or a promised success; no leak, nothing half locked, earlier secrets and take()'s source intact."""
     answers = run(faulty_core, at_rest, lock, backend, kind)

@@ -14,7 +14,8 @@ PROGRAM = """
 import ctypes, mmap, os, resource
 import securemem
 from securemem import exceptions
-from securemem import Arena, LockLimitError, LockPermissionError, SecureBytes, locking
+from securemem import Arena, LockLimitError, SecureBytes, locking
+from securemem.exceptions import LockPermissionError
 os.setgroups([]); os.setgid(65534); os.setuid(65534)
 def fill(arena):
     kept = []
