@@ -12,7 +12,7 @@ enum sm_door sm_input_start(struct sm_input *input) {
     struct sm_file facts;
     if (sm_os_file_look(&facts, input->file) != 0) return SM_DOOR_SYSTEM;
     if (!facts.is_readable) { /* a wait for the writing end of a pipe would not end */
-        sm_failure_set("read", EBADF, 0);
+        sm_os_note("read", EBADF, 0);
         return SM_DOOR_SYSTEM;
     }
     /* poll would wait for ever for the first writer of a FIFO; a read says at once that there is none */

@@ -31,7 +31,7 @@ enum sm_door sm_prompt_begin(struct sm_prompt *prompt) {
         if (prompt->is_opened) (void)sm_os_close(prompt->file);
         prompt->file = -1;
         if (error == EBUSY) return SM_DOOR_BUSY;
-        sm_failure_set("stopping the terminal's echo", error, 0);
+        sm_os_note("stopping the terminal's echo", error, 0);
         return error == EIO ? SM_DOOR_HANGUP : SM_DOOR_SYSTEM;
     }
     prompt->erase = keys.erase, prompt->kill = keys.kill, prompt->erase_word = keys.erase_word, prompt->end = keys.end;

@@ -32,7 +32,7 @@ static struct {
 
 int sm_os_terminal_open(int *out) {
     int file = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (file < 0) return sm_failure_set("open(/dev/tty)", errno, 0);
+    if (file < 0) return sm_os_note("open(/dev/tty)", errno, 0);
     *out = file;
     return 0;
 }
@@ -48,7 +48,7 @@ static bool is_in_foreground(void) {
 
 static int set(const struct termios *settings) {
     while (tcsetattr(terminal.file, TCSADRAIN, settings) != 0) {
-        if (errno != EINTR) return sm_failure_set("tcsetattr", errno, 0);
+        if (errno != EINTR) return sm_os_note("tcsetattr", errno, 0);
     }
     return 0;
 }
@@ -104,12 +104,12 @@ static uint8_t key(int index) {
 }
 
 int sm_os_terminal_begin(struct sm_keys *out, int file) {
-    if (atomic_flag_test_and_set(&terminal.taken)) return sm_failure_set("prompting", EBUSY, 0);
+    if (atomic_flag_test_and_set(&terminal.taken)) return sm_os_note("prompting", EBUSY, 0);
     terminal.file = file;
     terminal.owner = getpid();
     int error = 0;
     struct termios now;
-    if (tcgetattr(file, &terminal.before) != 0) error = sm_failure_set("tcgetattr", errno, 0);
+    if (tcgetattr(file, &terminal.before) != 0) error = sm_os_note("tcgetattr", errno, 0);
     if (error == 0) {
         terminal.without_echo = terminal.before;
         terminal.without_echo.c_lflag &= ~(tcflag_t)(ECHO | ECHONL | ICANON | IEXTEN);
@@ -120,8 +120,8 @@ int sm_os_terminal_begin(struct sm_keys *out, int file) {
         error = set(&terminal.without_echo);
     }
     /* tcsetattr succeeds too when it set a part only */
-    if (error == 0 && tcgetattr(file, &now) != 0) error = sm_failure_set("tcgetattr", errno, 0);
-    if (error == 0 && (now.c_lflag & (ECHO | ICANON)) != 0) error = sm_failure_set("tcsetattr", EIO, 0);
+    if (error == 0 && tcgetattr(file, &now) != 0) error = sm_os_note("tcgetattr", errno, 0);
+    if (error == 0 && (now.c_lflag & (ECHO | ICANON)) != 0) error = sm_os_note("tcsetattr", EIO, 0);
     if (error != 0) {
         (void)sm_os_terminal_end();
         return error;
@@ -134,7 +134,7 @@ int sm_os_terminal_renew(bool *out) {
     struct termios now;
     *out = false;
     if (!is_in_foreground()) return 0;
-    if (tcgetattr(terminal.file, &now) != 0) return sm_failure_set("tcgetattr", errno, 0);
+    if (tcgetattr(terminal.file, &now) != 0) return sm_os_note("tcgetattr", errno, 0);
     if ((now.c_lflag & (ECHO | ICANON)) == 0) return 0;
     *out = true;
     return set(&terminal.without_echo);

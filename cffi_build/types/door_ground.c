@@ -18,6 +18,7 @@ PyObject *door_install(PyObject *module, PyObject *hook) {
 
 PyObject *door_raise(enum sm_door door, const struct sm_growing *growing, size_t detail) {
     if (door == SM_DOOR_CORE) return raise_status(growing->status);
+    (void)sm_fail(SM_REFUSED); /* takes the platform's last failed call down, for the exception */
     const struct sm_failure *failure = sm_failure_get();
     PyObject *result = PyObject_CallFunction(raise_hook, "iizn", (int)door, failure->error, failure->call, (Py_ssize_t)detail);
     if (result != NULL) {

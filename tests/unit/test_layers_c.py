@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # From the ground to the roof; docs/architecture.md has the same list, with what each is for.
 ORDER = [
-    *("core/words", "platform/os", "platform/files", "platform/objects", "platform/registers"),
+    *("core/words", "platform/os", "platform/files", "platform/os_doors", "platform/objects"),
+    "platform/registers",
     *("core/failure", "core/wipe", "core/gate", "locks/mappings", "locks/lock_refusal"),
     *("core/pages", "core/windows", "core/slab", "core/arena", "core/registry"),
     *("core/secret", "core/compare", "core/purge", "core/statistics"),
@@ -32,6 +33,7 @@ IMPLEMENTS = {
     **dict.fromkeys(("registers_x86_64", "registers_aarch64"), "registers"),
     "linux_files": "files",
     "linux_elf": "objects",
+    **dict.fromkeys(("linux_doors", "linux_terminal"), "os_doors"),
 }
 
 
