@@ -1,6 +1,7 @@
 /* sources.c: the buffers that come as arguments. */
 #include "sources.h"
 
+/* The exception is made here and not by whoever catches it: no memory is a MemoryError. */
 PyObject *raise_named(const char *name, const char *format, ...) {
     PyObject *module = PyImport_ImportModule("securemem.exceptions");
     PyObject *kind = module == NULL ? NULL : PyObject_GetAttrString(module, name);
@@ -8,8 +9,12 @@ PyObject *raise_named(const char *name, const char *format, ...) {
     if (kind == NULL) return NULL;
     va_list values;
     va_start(values, format);
-    PyErr_FormatV(kind, format, values);
+    PyObject *text = PyUnicode_FromFormatV(format, values);
     va_end(values);
+    PyObject *error = text == NULL ? NULL : PyObject_CallFunctionObjArgs(kind, text, NULL);
+    if (error != NULL) PyErr_SetObject(kind, error);
+    Py_XDECREF(text);
+    Py_XDECREF(error);
     Py_DECREF(kind);
     return NULL;
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.interruption import defects, keystore_operations, secure_bytes_operations
+from tests.interruption import crypto_operations, defects, keystore_operations, secure_bytes_operations
 
 # What is known to fail, and what mends it.
 _RELEASE = "Reveal.__exit__ calls memoryview.release(), which the recursion limit refuses"
@@ -11,5 +11,9 @@ OWED = {
     "SecureBytes.reveal": _RELEASE,
     "SecureBytes.reveal writable": _RELEASE,
 }
-OPERATIONS = [*secure_bytes_operations.OPERATIONS, *keystore_operations.OPERATIONS]
+OPERATIONS = [
+    *secure_bytes_operations.OPERATIONS,
+    *crypto_operations.OPERATIONS,
+    *keystore_operations.OPERATIONS,
+]
 EVERY = {one.name: one for one in [*OPERATIONS, *defects.OPERATIONS]}

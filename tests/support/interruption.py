@@ -342,12 +342,12 @@ class Driver:
         found = [*self._wrong(case, ended, before)]
         fired, where = ended.fired, ended.where
         del case, ended
+        self._lost.clear()  # an exception here has a traceback too
         gc.collect()
         left = securemem.statistics().live_secrets - self._base
         if left:
             found.append(f"{left} secrets are alive after all is dropped")
             self._base += left
-        self._lost.clear()
         place = f" ({where})" if where else ""
         self.problems += [f"{self.operation.name}: {mechanism.name} {at}{place}: {one}" for one in found]
         return fired
