@@ -29,13 +29,13 @@ def _covering(every: Sequence[Mapping], start: int, end: int) -> list[Mapping]:
     return [one for one in every if one.start < end and one.end > start]
 
 
-def read_protection(  # noqa: PLR0913, PLR0917 - the fields of struct sm_location, in its order
+def read_protection(
     pages: int,
     length: int,
     guard_before: int,
     guard_after: int,
     backend: int,
-    stuck: bool,  # noqa: FBT001 - the same
+    stuck: bool,
     /,
 ) -> Protection:
     """Read the protection of a secret's pages back from the kernel; called by `SecureBytes.protection`."""

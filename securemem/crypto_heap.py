@@ -255,7 +255,7 @@ def enable(
         binding.set_scrub(_SCRUB_DEPTH if scrub == "calls" else 0)
         _state.objects = tuple(dict.fromkeys((*_state.objects, *names)))
         _state.policy = lock
-        binding.serve(True)  # noqa: FBT003 - the flag is all there is to say
+        binding.serve(True)
 
 
 def _lock_first(policy: Lock) -> None:
@@ -279,7 +279,7 @@ def disable() -> None:
     that is entered goes on, without effect.
     """
     with _state.lock:
-        binding.serve(False)  # noqa: FBT003 - the flag is all there is to say
+        binding.serve(False)
         binding.set_scrub(0)
 
 

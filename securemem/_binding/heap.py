@@ -66,7 +66,7 @@ def lock_some() -> None:
     check(lib.sm_units_lock_some())
 
 
-def set_lock_large(locked: bool) -> None:  # noqa: FBT001 - the flag is all there is to say
+def set_lock_large(locked: bool) -> None:
     """Whether blocks over 1 MiB are locked too, as far as the budget goes."""
     lib.sm_heap_lock_large(locked)
 

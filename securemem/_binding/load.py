@@ -13,11 +13,20 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+def _why_not_there() -> str:
+    folder = __file__.rpartition("/securemem/")[0]
+    return (
+        f"the compiled part of securemem is not in {folder}/securemem, from where it is imported. Where that is the"
+        " source tree, Python took it for being in the working directory, before any installed securemem: build in"
+        " place, by `scripts/try` or `pip install -e .`, or run from another directory"
+    )
+
+
 def _load_types() -> ModuleType:
     name = "securemem._types"
     compiled = find_spec("securemem._core")
     if compiled is None or compiled.origin is None:
-        raise ImportError("securemem._core is not there: build it with `pip install`")
+        raise ImportError(_why_not_there())
     loader = ExtensionFileLoader(name, compiled.origin)
     spec = spec_from_file_location(name, compiled.origin, loader=loader)
     if spec is None:

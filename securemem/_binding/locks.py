@@ -31,7 +31,7 @@ _from_buffer, _generation = ffi.from_buffer, ffi.typeof("uint64_t *")
 _page_lock, _page_unlock = lib.sm_page_lock, lib.sm_page_unlock
 
 
-def page_lock(buffer: Any, on_fault: bool) -> tuple[Any, int]:  # noqa: FBT001 - a flag of the core's function
+def page_lock(buffer: Any, on_fault: bool) -> tuple[Any, int]:
     """Lock a buffer's pages; the export that keeps it in place, and the fork generation of the lock."""
     try:
         export = _from_buffer(buffer)
@@ -47,7 +47,7 @@ def page_lock(buffer: Any, on_fault: bool) -> tuple[Any, int]:  # noqa: FBT001 -
     return export, generation[0]
 
 
-def page_unlock(export: Any, on_fault: bool, generation: int) -> None:  # noqa: FBT001 - the same
+def page_unlock(export: Any, on_fault: bool, generation: int) -> None:
     """Drop a lock; the buffer goes with the export."""
     status = _page_unlock(export, len(export), on_fault, generation)
     if status:
@@ -74,12 +74,12 @@ def page_is_locked(buffer: Any) -> bool:
     return bool(out[0])
 
 
-def lock_all(current: bool, future: bool, on_fault: bool) -> None:  # noqa: FBT001 - the same
+def lock_all(current: bool, future: bool, on_fault: bool) -> None:
     """Call mlockall."""
     check(lib.sm_lock_all(current, future, on_fault))
 
 
-def unlock_all(allow_gap: bool) -> tuple[int, int, int]:  # noqa: FBT001 - the same
+def unlock_all(allow_gap: bool) -> tuple[int, int, int]:
     """Do munlockall's work but for what is ours: bytes unlocked, bytes that lay unlocked meanwhile, for how many ns."""
     out = ffi.new("struct sm_unlocking *")
     check(lib.sm_unlock_all(out, allow_gap))

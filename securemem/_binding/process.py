@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-def set_dumpable(dumpable: bool) -> None:  # noqa: FBT001 - the flag is all there is to say
+def set_dumpable(dumpable: bool) -> None:
     """Let this process be dumped and traced, or not (PR_SET_DUMPABLE); ProtectionError where the kernel refuses."""
     check(lib.sm_process_set_dumpable(dumpable))
 
@@ -32,7 +32,7 @@ def dumpable() -> int:
     return int(out[0])
 
 
-def set_merging(merging: bool) -> None:  # noqa: FBT001 - the flag is all there is to say
+def set_merging(merging: bool) -> None:
     """Let the kernel merge all equal pages of this process, or not; ProtectionError where it has no such flag."""
     check(lib.sm_process_set_merging(merging))
 

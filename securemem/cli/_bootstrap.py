@@ -158,7 +158,7 @@ def become(plan: Plan, arguments: list[str]) -> None:
         _become_script(main, plan.target)
         return
     sys.path.insert(0, _absolute(plan.target))  # a folder or zip file with a __main__.py
-    run_module("__main__", False)  # noqa: FBT003 - do not alter sys.argv
+    run_module("__main__", False)
 
 
 def start() -> None:

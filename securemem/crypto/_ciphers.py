@@ -109,16 +109,12 @@ def seal(algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad
     return algorithm.cipher.seal(key, b"", nonce, data, aad)
 
 
-def seal_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
-    algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad: Buffer, out: Buffer
-) -> None:
+def seal_into(algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad: Buffer, out: Buffer) -> None:
     """Encrypt into a buffer of exactly the size of data and the overhead."""
     algorithm.cipher.seal_into(key, b"", nonce, data, aad, out)
 
 
-def open_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
-    algorithm: Algorithm, key: SecureBytes, nonce: bytes, sealed: Buffer, aad: Buffer, out: Buffer
-) -> None:
+def open_into(algorithm: Algorithm, key: SecureBytes, nonce: bytes, sealed: Buffer, aad: Buffer, out: Buffer) -> None:
     """Decrypt into a buffer of exactly the plaintext's size, which is wiped unless the plaintext is authentic."""
     algorithm.cipher.open_into(key, 0, nonce, sealed, aad, out)
 

@@ -86,7 +86,7 @@ def argon2id(
     return operate(DEEP, _derive, password, plain_salt, length, cost, arena)
 
 
-def _derive(  # noqa: PLR0913, PLR0917 - RFC 9106's arguments
+def _derive(
     scope: Scope, password: SecureBytes, salt: bytes, length: int, cost: Cost, arena: Arena | None
 ) -> SecureBytes:
     result = SecureBytes.zeros(length, arena=arena)

@@ -37,7 +37,7 @@ def encrypt(algorithm: AlgorithmName, key: SecureBytes, nonce: Buffer, data: Buf
     return chosen.cipher.seal(key, b"", plain, data, aad)
 
 
-def encrypt_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
+def encrypt_into(
     algorithm: AlgorithmName, key: SecureBytes, nonce: Buffer, data: Buffer, out: Buffer, aad: Buffer = b""
 ) -> None:
     """Encrypt as encrypt() does, into a writable buffer of exactly that size; SizeError for another."""
@@ -45,7 +45,7 @@ def encrypt_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
     chosen.cipher.seal_into(key, b"", plain, data, aad, out)
 
 
-def decrypt(  # noqa: PLR0913 - what an AEAD takes
+def decrypt(
     algorithm: AlgorithmName,
     key: SecureBytes,
     nonce: Buffer,
@@ -59,7 +59,7 @@ def decrypt(  # noqa: PLR0913 - what an AEAD takes
     return chosen.cipher.open(key, 0, plain, ciphertext, aad, arena)
 
 
-def decrypt_into(  # noqa: PLR0913, PLR0917 - what an AEAD takes
+def decrypt_into(
     algorithm: AlgorithmName, key: SecureBytes, nonce: Buffer, ciphertext: Buffer, out: Buffer, aad: Buffer = b""
 ) -> None:
     """Decrypt into a writable buffer of exactly the plaintext's size, which is wiped when it is not authentic."""

@@ -59,7 +59,7 @@ def _checked_length(chosen: HashAlgorithm, length: int) -> None:
         raise SizeError(f"HKDF with {chosen.name} gives from 1 to {most} bytes")
 
 
-def hkdf(  # noqa: PLR0913 - RFC 5869's arguments
+def hkdf(
     key_material: SecureBytes,
     length: int,
     *,
@@ -78,7 +78,7 @@ def hkdf(  # noqa: PLR0913 - RFC 5869's arguments
     return operate(DEPTH, _hkdf, chosen, bytes_of(salt, "salt"), key_material, bytes_of(info, "info"), length, arena)
 
 
-def _hkdf(  # noqa: PLR0913, PLR0917 - RFC 5869's arguments
+def _hkdf(
     scope: Scope,
     chosen: HashAlgorithm,
     salt: bytes,
@@ -121,7 +121,7 @@ def hkdf_expand(
     return operate(DEPTH, _hkdf_expand, chosen, prk, bytes_of(info, "info"), length, arena)
 
 
-def _hkdf_expand(  # noqa: PLR0913, PLR0917 - RFC 5869's arguments
+def _hkdf_expand(
     scope: Scope, chosen: HashAlgorithm, prk: SecureBytes, info: bytes, length: int, arena: Arena | None
 ) -> SecureBytes:
     result = SecureBytes.zeros(length, arena=arena)
@@ -129,7 +129,7 @@ def _hkdf_expand(  # noqa: PLR0913, PLR0917 - RFC 5869's arguments
     return result
 
 
-def pbkdf2(  # noqa: PLR0913 - RFC 8018's arguments
+def pbkdf2(
     password: SecureBytes,
     salt: Buffer,
     length: int,
@@ -150,7 +150,7 @@ def pbkdf2(  # noqa: PLR0913 - RFC 8018's arguments
     return operate(DEEP, _from_password, function, password, length, arena)
 
 
-def scrypt(  # noqa: PLR0913 - RFC 7914's arguments
+def scrypt(
     password: SecureBytes,
     salt: Buffer,
     length: int,

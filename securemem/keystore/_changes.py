@@ -99,7 +99,7 @@ class _Change:
         contents.commit(written, [*steps, *more, *((cell,) for cell in self.ended)])
 
 
-def create(  # noqa: PLR0913, PLR0917 - what a key is
+def create(
     contents: Contents,
     name: str,
     algorithm: KeyAlgorithm,
@@ -118,7 +118,7 @@ def create(  # noqa: PLR0913, PLR0917 - what a key is
     return key
 
 
-def create_from(  # noqa: PLR0913, PLR0917 - what a key is
+def create_from(
     contents: Contents, name: str, algorithm: KeyAlgorithm, policy: Policy, secret: SecureBytes, key_id: bytes | None
 ) -> StoredKey:
     """A new key from a secret that nobody else has: it is wiped, whatever happens."""
@@ -129,7 +129,7 @@ def create_from(  # noqa: PLR0913, PLR0917 - what a key is
         raise
 
 
-def rotate(key: StoredKey, pending: bool) -> VersionInfo:  # noqa: FBT001 - as change() passes it on
+def rotate(key: StoredKey, pending: bool) -> VersionInfo:
     """A new random version, primary unless it is to be pending."""
     _check_there(key)
     secret = SecureBytes.random(key.algorithm.size, arena=key.contents.arena)

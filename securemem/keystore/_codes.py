@@ -46,7 +46,7 @@ def verify(version: Version, _secret: SecureBytes, data: Buffer, signature: Buff
     signing.ed25519_verify(version.facts.public, data, signature)
 
 
-def agree(  # noqa: PLR0913, PLR0917 - what an agreement takes
+def agree(
     version: Version, secret: SecureBytes, peer: bytes, context: bytes, length: int, arena: Arena | None
 ) -> SecureBytes:
     """A key from X25519 and HKDF, bound to both public keys in the order of their bytes, and the context."""

@@ -44,7 +44,7 @@ def check(source: object, target: object) -> None:
         raise TypeError("a stream is read by readinto() and written by write(), as binary files have them")
 
 
-def pump(  # noqa: PLR0913, PLR0917 - both directions share it
+def pump(
     scope: Scope,
     source: Source,
     target: Target,
@@ -64,7 +64,7 @@ def pump(  # noqa: PLR0913, PLR0917 - both directions share it
     chunk, rest = scope.part(data, 0, size), scope.part(data, 1, size + 1)
     filled, done = read_full(source, data), 0
     while filled > size:
-        transform(chunk, out, False)  # noqa: FBT003 - by name it takes longer
+        transform(chunk, out, False)
         if (count := write(out)) != written:
             _write_rest(target, out, count)
         done += written
@@ -77,7 +77,7 @@ def pump(  # noqa: PLR0913, PLR0917 - both directions share it
     if left < 0 or (left == 0 and done > 0):  # only an empty stream has an empty chunk
         return None
     last, result = scope.part(data, 0, filled), scope.part(out, 0, left)
-    transform(last, result, True)  # noqa: FBT003 - by name it takes longer
+    transform(last, result, True)
     write_all(target, result)
     done += left
     if progress is not None:

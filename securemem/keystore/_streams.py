@@ -63,21 +63,21 @@ class _Stream(Cell):
         self._counter += 1
         return prepared, nonce
 
-    def encrypt(self, data: memoryview, out: memoryview, last: bool) -> None:  # noqa: FBT001 - as pump() calls it
+    def encrypt(self, data: memoryview, out: memoryview, last: bool) -> None:
         """Encrypt the next chunk."""
         self.version.key.contents.gate.run(self._encrypt, data, out, last)
 
-    def _encrypt(self, data: memoryview, out: memoryview, last: bool) -> None:  # noqa: FBT001 - as above
+    def _encrypt(self, data: memoryview, out: memoryview, last: bool) -> None:
         prepared, nonce = self._next(last=last)
         if self._watched:
             self.version.watch(len(data))
         self.cipher.seal_into(prepared, b"", nonce, data, b"", out)
 
-    def decrypt(self, data: memoryview, out: memoryview, last: bool) -> None:  # noqa: FBT001 - as pump() calls it
+    def decrypt(self, data: memoryview, out: memoryview, last: bool) -> None:
         """Decrypt the next chunk."""
         self.version.key.contents.gate.run(self._decrypt, data, out, last)
 
-    def _decrypt(self, data: memoryview, out: memoryview, last: bool) -> None:  # noqa: FBT001 - as above
+    def _decrypt(self, data: memoryview, out: memoryview, last: bool) -> None:
         prepared, nonce = self._next(last=last)
         self.cipher.open_into(prepared, 0, nonce, data, b"", out)
 
@@ -114,9 +114,7 @@ def encrypt(source: Source, target: Target, key: StoredKey, context: bytes, prog
     return operate(_DEPTH, _encrypt, key, source, target, context, progress)
 
 
-def _encrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
-    scope: Scope, key: StoredKey, source: Source, target: Target, context: bytes, progress: Progress
-) -> int:
+def _encrypt(scope: Scope, key: StoredKey, source: Source, target: Target, context: bytes, progress: Progress) -> int:
     stream = _Stream(key.primary)
     head = key.use(begin, stream.version, b"", stream, context)
     plain = SecureBytes.zeros(CHUNK + 1, arena=key.contents.arena)
@@ -134,9 +132,7 @@ def decrypt(source: Source, target: Target, key: StoredKey, context: bytes, prog
     return operate(_DEPTH, _decrypt, key, source, target, context, progress)
 
 
-def _decrypt(  # noqa: PLR0913, PLR0917 - what a stream takes
-    scope: Scope, key: StoredKey, source: Source, target: Target, context: bytes, progress: Progress
-) -> int:
+def _decrypt(scope: Scope, key: StoredKey, source: Source, target: Target, context: bytes, progress: Progress) -> int:
     start = bytearray(_HEAD)
     size = _pump.read_full(source, memoryview(start))
     version = key.find(bytes(start[:HEADER]), STREAM) if size == _HEAD else None

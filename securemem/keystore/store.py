@@ -63,7 +63,7 @@ class KeyStore:
 
     __slots__ = ("__weakref__", "_contents", "_keeper")
 
-    def __init__(  # noqa: PLR0913 - all but the first are named
+    def __init__(
         self,
         kek: KeyEncryptionKey | None = None,
         *,

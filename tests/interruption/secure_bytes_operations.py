@@ -34,7 +34,7 @@ def _on_a_secret(
 
         return Case(lambda: use(secret, twin), [secret, twin], check=check, watched=twin)
 
-    return Operation(name, make, converts, least, watched=True)
+    return Operation(name, make, converts, least=least, watched=True)
 
 
 def _reveal(secret: SecureBytes, _twin: SecureBytes) -> bytes:

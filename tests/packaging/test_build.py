@@ -96,7 +96,7 @@ def test_sdist_is_complete(artifacts):
     (sdist,) = artifacts.glob("*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    for folder in ("cffi_build", "securemem", "tests", "examples", "docs"):
+    for folder in ("cffi_build", "securemem", "tests", "examples", "docs", "scripts"):
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in {".py", ".pyi", ".c", ".h", ".md", ".json"} and path.name != "_core.c":
                 assert str(path.relative_to(ROOT)) in names

@@ -43,7 +43,7 @@ def tool():
 def compile_program(tmp_path_factory, hardening):
     """Compiles (name, sources) with the core's files; the flags are the wheel's where none are given."""
     folder = tmp_path_factory.mktemp("programs")
-    made = {}
+    made: dict[tuple[str, ...], list[str]] = {}
 
     def run(command):
         done = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -49,17 +49,20 @@ def build(folder: Path, core: list[Path], extra_cdef: str, flags: list[str], lin
     return Path(module.compile(tmpdir=str(folder)))
 
 
-def faulty(folder: Path) -> Path:
+def faulty(folder: Path, *, counting: bool = False) -> Path:
     """Compile the module over os_faulty.c, every verb of os.h wrapped."""
     wrapped = verbs()
+    flags, more = builder.hardening_flags(), []
+    if counting:
+        flags, more = [*(one for one in flags if one not in NOT_SANITIZED), "-O0", "--coverage"], ["--coverage"]
     lines = [f"VERB({name}, ({parameters}), ({arguments}))\n" for name, (parameters, arguments) in wrapped.items()]
     (folder / "faulty_verbs.h").write_text("".join(lines))
     return build(
         folder,
         [*builder.CORE, ROOT / "tests/core/os_faulty.c"],
         PLAN,
-        [*builder.hardening_flags(), f"-I{folder}"],
-        [*builder.LINKING, "-Wl,--wrap=calloc", *(f"-Wl,--wrap=sm_os_{name}" for name in wrapped)],
+        [*flags, f"-I{folder}"],
+        [*builder.LINKING, *more, "-Wl,--wrap=calloc", *(f"-Wl,--wrap=sm_os_{name}" for name in wrapped)],
     )
 
 
@@ -67,6 +70,11 @@ def sanitized(folder: Path) -> Path:
     """Compile the module as it is, under AddressSanitizer and UndefinedBehaviorSanitizer."""
     flags = [flag for flag in builder.hardening_flags() if flag not in NOT_SANITIZED]
     return build(folder, builder.CORE, "", [*flags, "-O1", "-g", *SANITIZERS], SANITIZERS)
+
+
+def covered(folder: Path) -> Path:
+    """Compile the module over the faulty platform so that it counts its lines, for gcov."""
+    return faulty(folder, counting=True)
 
 
 def build_apart(kind: str, folder: Path) -> Path:
@@ -84,4 +92,4 @@ def faulty_core(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 if __name__ == "__main__":
-    print({"faulty": faulty, "sanitized": sanitized}[sys.argv[1]](Path(sys.argv[2])))
+    print({"faulty": faulty, "sanitized": sanitized, "covered": covered}[sys.argv[1]](Path(sys.argv[2])))

@@ -14,12 +14,13 @@ if "securemem" in sys.modules:
     raise ImportError("import this before securemem, which would run over the true platform")
 loader = ExtensionFileLoader("_core", sys.argv[1])
 spec = spec_from_file_location("_core", sys.argv[1], loader=loader)
+assert spec is not None
 core = module_from_spec(spec)
 loader.exec_module(core)
 sys.modules["securemem._core"] = core
 
 ffi, lib = core.ffi, core.lib
-VERBS = []
+VERBS: list[str] = []
 while (name := lib.faulty_verb(len(VERBS))) != ffi.NULL:
     VERBS.append(ffi.string(name).decode())
 FOREVER = 2**62

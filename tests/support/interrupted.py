@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.support.interruption import Case, Mechanism
 
 VISITS = 4  # of one bytecode that are interrupted; the later ones have nothing new
-ENOUGH = 5  # problems, and the rest would be more of them
+ENOUGH = {True: 20, False: 2}  # problems of all steps, of a sample: the rest would be more of them
 
 
 def mechanisms() -> list[Mechanism]:
@@ -50,7 +50,7 @@ def steps(driver: Driver, mechanism: Mechanism) -> int:
             driver.problems.append(f"{driver.operation.name}: only {mechanism.count} bytecodes are seen")
         return mechanism.count
     reached = 1
-    while driver.attempt(mechanism, reached) and not driver.broken and len(driver.problems) < ENOUGH:
+    while driver.attempt(mechanism, reached) and not driver.broken and len(driver.problems) < ENOUGH[False]:
         reached *= 2
     return reached
 
@@ -83,13 +83,13 @@ def drive(driver: Driver, *, everything: bool, seed: int, most: int) -> dict[str
     operation, found = driver.operation, {}
     for mechanism in mechanisms():
         found[mechanism.name] = 0
-        if driver.broken:
+        if driver.broken or len(driver.problems) >= ENOUGH[everything]:
             continue
         if everything and not isinstance(mechanism, Bytecodes):
             while (
                 driver.attempt(mechanism, found[mechanism.name] + 1)
                 and not driver.broken
-                and len(driver.problems) < ENOUGH
+                and len(driver.problems) < ENOUGH[everything]
             ):
                 found[mechanism.name] += 1
             continue
@@ -100,7 +100,7 @@ def drive(driver: Driver, *, everything: bool, seed: int, most: int) -> dict[str
             numbers = everywhere(driver, mechanism)
         for at in numbers:
             driver.attempt(mechanism, at)
-            if driver.broken or len(driver.problems) >= ENOUGH:
+            if driver.broken or len(driver.problems) >= ENOUGH[everything]:
                 break
     return {"steps": found, "attempts": driver.attempts, "problems": driver.problems}
 
@@ -124,7 +124,8 @@ def stand_for_scans(name: str, seed: str, scans: int) -> None:
             stand_still()
 
         for at in chosen(counted.count, scans, name, seed):
-            driver.attempt(mechanism, at, look)
+            if not driver.broken:
+                driver.attempt(mechanism, at, look)
         tell(bytes(4))
 
 

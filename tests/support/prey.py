@@ -60,6 +60,8 @@ class Prey:
             env=programs.environment(),
         )
         self.pid = self.process.pid
+        assert self.process.stderr is not None
+        self._errors = self.process.stderr
         for descriptor in theirs:
             os.close(descriptor)
         self._heard = b""
@@ -71,7 +73,7 @@ class Prey:
         data = os.read(descriptor, 1 << 16) if ready else b""
         if not data:
             self.process.kill()
-            pytest.fail(f"the prey ended or hangs: {self.process.stderr.read().decode()}")
+            pytest.fail(f"the prey ended or hangs: {self._errors.read().decode()}")
         return data
 
     def _hear(self, size: int) -> bytes:
@@ -119,7 +121,7 @@ class Prey:
         """End it, whatever it does."""
         self.process.kill()
         self.process.wait()
-        self.process.stderr.close()
+        self._errors.close()
         for descriptor in (self._tell, self._say, self._go_on):
             os.close(descriptor)
 

@@ -9,6 +9,8 @@ from importlib.util import module_from_spec, spec_from_file_location
 
 PATH = os.environ["SUBSTITUTE_CORE"]
 loader = ExtensionFileLoader("_core", PATH)
-core = module_from_spec(spec_from_file_location("_core", PATH, loader=loader))
+spec = spec_from_file_location("_core", PATH, loader=loader)
+assert spec is not None
+core = module_from_spec(spec)
 loader.exec_module(core)
 sys.modules["securemem._core"] = core

@@ -28,7 +28,7 @@ class Vault:
 
     def __init__(self) -> None:
         self.in_use: list[int] = []
-        self.locked = False
+        self.is_locked = False
 
     def use(self, work: Callable[[], object]) -> object:
         """Do some work inside the gate."""
@@ -39,11 +39,16 @@ class Vault:
         finally:
             self.in_use.remove(thread)
 
+    @property
+    def locked(self) -> bool:
+        """Whether it is locked."""
+        return self.is_locked
+
     def lock(self) -> None:
         """Wait until the other threads have left."""
         while any(thread != threading.get_ident() for thread in tuple(self.in_use)):
             time.sleep(0.0005)
-        self.locked = True
+        self.is_locked = True
 
 
 def write_file(folder: Path) -> None:
