@@ -97,7 +97,7 @@ def read_fd(
         arena,
         positive("max_length", max_length),
         strip_newline,
-        True,  # noqa: FBT003 - a compiled function's arguments have no names; who opened it has judged its mode
+        True,
         milliseconds(timeout),
     )
 
@@ -152,7 +152,7 @@ def read_json_field(
     tokens = tuple(part.replace("~1", "/").replace("~0", "~").encode() for part in parts)
     limit = positive("max_length", max_length)
     if isinstance(source, int):
-        return binding.read_json(descriptor(source), tokens, arena, limit, True)  # noqa: FBT003 - as in read_fd
+        return binding.read_json(descriptor(source), tokens, arena, limit, True)
     try:
         return binding.read_json(_encoded(source), tokens, arena, limit, allow_others)
     except SecureMemError as error:
