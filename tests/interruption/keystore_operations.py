@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import partial
 from typing import TYPE_CHECKING
 
 from securemem import KeyStore, Policy, SecureBytes
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from securemem import KeyHandle
+    from securemem.keystore._algorithms import KeyAlgorithmName
     from tests.support.interruption import Attempt
 
 DATA = b"plaintext " * 20
@@ -45,11 +47,16 @@ class Device:
         return wrap.unwrap(self.secret, wrapped)
 
 
+def _unlock_and_lock(store: KeyStore, device: Device) -> None:
+    store.unlock(device)
+    store.lock()
+
+
 def _on_a_key(
     name: str,
     use: Callable[[KeyStore, KeyHandle, bytes], object],
     *,
-    algorithm: str = "AES-256-GCM",
+    algorithm: KeyAlgorithmName = "AES-256-GCM",
     policy: Policy | None = None,
     least: int = 20,
 ) -> Operation:
@@ -79,7 +86,7 @@ def _on_a_key(
 
         return Case(lambda: use(store, key, box), [device.secret], store, unlock, folder=folder, check=check)
 
-    return Operation(name, make, (Panic,), least)
+    return Operation(name, make, (Panic,), least=least)
 
 
 def _whole(
@@ -97,11 +104,11 @@ def _whole(
             lambda: use(store, device),
             [device.secret],
             store,
-            lambda: (store.unlock(device), store.lock()),
+            partial(_unlock_and_lock, store, device),
             check=lambda attempt: check(store, attempt),
         )
 
-    return Operation(name, make, (Panic,), 10)
+    return Operation(name, make, (Panic,), least=10)
 
 
 def _session(_store: KeyStore, key: KeyHandle, box: bytes) -> object:
@@ -155,7 +162,7 @@ def _files(folder: Path) -> Case:
         return None if not back.exists() or back.read_bytes() == LONG else "a part of the plaintext is there"
 
     files = frozenset({"source", "target", "back"})
-    unlock = lambda: (store.unlock(device), store.lock())  # noqa: E731 - as short as it is
+    unlock = partial(_unlock_and_lock, store, device)
     return Case(use, [device.secret], store, unlock, folder=folder, files=files, check=check)
 
 
@@ -202,7 +209,7 @@ OPERATIONS = [
     _on_a_key("KeyStore.get", lambda store, _, __: store.get("secret")),
     _on_a_key("KeyStore.generate", lambda store, _, __: store.generate("new")),
     # Python's os.fspath() makes a TypeError of a MemoryError.
-    Operation("KeyHandle.encrypt_file", _files, (Panic, TypeError), 20),
+    Operation("KeyHandle.encrypt_file", _files, (Panic, TypeError), least=20),
     _whole("KeyStore.lock", lambda store, _: store.lock(), _locked_says_wiped),
     _whole("KeyStore.lock and unlock", _relock),
     _whole("KeyStore.unlock, unlocked", lambda store, device: store.unlock(device), _changed),
