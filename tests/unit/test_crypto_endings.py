@@ -7,24 +7,19 @@ import contextlib
 
 import pytest
 
-from securemem import (
-    Arena,
-    DecryptionError,
+from securemem import Arena, DecryptionError, SealedBytes, SecureBytes, WipedError, statistics
+from securemem.crypto import aead, agreement, argon2, hazmat, kdf, mac, signing, wrap
+from securemem.crypto._ciphers import ALGORITHMS, algorithm_named
+from securemem.crypto._prepared import PreparedCipher
+from securemem.exceptions import (
     FrozenError,
     InvalidArgumentError,
     KeyExhaustedError,
     PeerKeyError,
-    SealedBytes,
-    SecureBytes,
     SizeError,
     SourceError,
     VerificationError,
-    WipedError,
-    statistics,
 )
-from securemem.crypto import aead, agreement, argon2, hazmat, kdf, mac, signing, wrap
-from securemem.crypto._ciphers import ALGORITHMS, algorithm_named
-from securemem.crypto._prepared import PreparedCipher
 
 KEY = SecureBytes.copy_of(bytes(range(32)))
 XAES = aead.Key(KEY)
