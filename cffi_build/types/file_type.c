@@ -2,10 +2,11 @@
  *
  * A signal that interrupts a read or write is handled, and the call made again.
  */
+#include "file_type.h"
+
 #include <errno.h>
 
 #include "files.h"
-#include "transfer.h"
 
 typedef struct {
     PyObject_HEAD

@@ -93,12 +93,14 @@ bool gate_take_changes(Gate *self);
 void gate_give_changes(Gate *self);
 bool gate_changes_here(Gate *self);
 
-/* cell_type.c */
+/* cells.c */
 void cell_fill(Cell *self, PyObject *value);
 /* Lets an open key go: it is wiped when the last use of it has ended. */
 void cell_close(Cell *self);
 /* Empties a cell and those it owns: what they held is wiped. */
 void cell_end(Cell *self);
+/* Empties a cell that goes. */
+void cell_drop(Cell *self);
 /* Empties all cells of a gate.  wipe: else what they held is only dropped. */
 void cells_empty(Gate *gate, bool wipe);
 

@@ -7,7 +7,6 @@
 
 #define MOST_ARGUMENTS 8
 
-PyTypeObject *Gate_Type;
 
 /* The limited API of 3.11 has no vectorcall: PyObject_CallFunctionObjArgs does the same up to a NULL. */
 static PyObject *call(PyObject *work, PyObject *const *args, Py_ssize_t count) {

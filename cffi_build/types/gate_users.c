@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+PyTypeObject *Gate_Type; /* here, on the ground of the types that need it */
 
 /* A wait looks again after so long, should it have missed what it waits for. */
 #define LONGEST_WAIT_MICROSECONDS 50000

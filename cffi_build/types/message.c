@@ -7,7 +7,7 @@
  */
 #include <string.h>
 
-#include "cipher.h"
+#include "ciphers.h"
 #include "ending.h"
 #include "os.h"
 #include "scratch.h"

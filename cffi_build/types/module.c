@@ -3,10 +3,11 @@
  * Exceptions, warnings and the reading of protections are Python's business:
  * install() takes three callables for them, and the class of one warning.
  */
-#include "cipher.h"
+#include "ciphers.h"
 #include "clearing.h"
 #include "door_types.h"
 #include "ending.h"
+#include "file_type.h"
 #include "gate.h"
 #include "heap_module.h"
 #include "scope.h"

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "ending.h"
+#include "file_type.h"
 #include "files.h"
 
 #define MOST_NAME 255 /* bytes of a name, on every Linux file system */

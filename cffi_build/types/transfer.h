@@ -1,18 +1,8 @@
 /* transfer.h: a file that is written beside its place and appears there when it is whole. */
-#ifndef SM_FILE_TYPES_H
-#define SM_FILE_TYPES_H
+#ifndef SM_TRANSFER_H
+#define SM_TRANSFER_H
 
 #include "types.h"
-
-extern PyTypeObject *File_Type;
-PyTypeObject *file_type_make(void);
-
-/* A reader or writer of a descriptor, which it does not own. */
-PyObject *file_new(int descriptor);
-/* From now on it is closed to Python. */
-void file_end(PyObject *file);
-/* Raises the OSError of an errno value, with the path; always NULL. */
-PyObject *raise_os_error(int error, PyObject *path);
 
 /* transfer(source, target, work, *arguments) */
 PyObject *files_transfer(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "blocks.h"
-#include "cipher.h"
+#include "ciphers.h"
 #include "scratch.h"
 
 /* The scratch as blocks.h has it, then subkey and commitment.  cryptography asks

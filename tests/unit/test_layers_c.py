@@ -25,8 +25,21 @@ ORDER = [
     *("core/secret", "core/compare", "core/purge", "core/statistics"),
     *("locks/page_counts", "locks/page_locks", "locks/verify", "locks/all_locks"),
     *("core/process_flags", "core/process", "core/securemem", "crypto/blocks"),
+    *("doors/doors", "doors/growing", "doors/output", "doors/codec", "doors/json"),
+    *("doors/input", "doors/environment", "doors/generate", "doors/prompt"),
+    *("types/types", "types/ground", "types/ending", "types/sources", "types/scratch"),
+    *("types/reveal_type", "types/arena_type", "types/scope", "types/clearing"),
+    *("types/secret_text", "types/secret_refuse", "types/secret_make", "types/secret_compare", "types/secret_type"),
+    *("types/ciphers", "types/xaes", "types/prepared", "types/message", "types/cipher"),
+    *("types/file_type", "types/transfer"),
+    *("types/gate", "types/cells", "types/gate_users", "types/cell_type", "types/keeper_type", "types/gate_type"),
+    "types/apply",
+    *("types/door_types", "types/door_ground", "types/door_output", "types/door_codec", "types/door_generate"),
+    *("types/door_text", "types/door_input", "types/door_prompt", "types/door_json", "types/door_module"),
 ]
 FOLDERS = {unit.partition("/")[0] for unit in ORDER}
+# What stands above all of them.
+ABOVE = {"types/module", "types/heap_module"}
 # The platform's files are named after the system; which header each implements.
 IMPLEMENTS = {
     **dict.fromkeys(("linux", "linux_locks", "linux_stack"), "os"),
@@ -43,7 +56,9 @@ class Sources:
     def __init__(self, root: Path, folders: set[str]) -> None:
         """Read them all."""
         self.files = {path: _code(path) for folder in folders for path in sorted((root / folder).glob("*.[ch]"))}
-        self.headers = {path.name: unit_of(path) for path in self.files if path.suffix == ".h"}
+        # The compiler finds a header beside the file that includes it, or in a folder of the core.
+        shared = [path for path in self.files if path.suffix == ".h" and path.parent.name != "types"]
+        self.headers = {path.name: unit_of(path) for path in shared}
         self.defined: dict[str, str] = {}
         for path, text in self.files.items():
             if path.suffix == ".c":
@@ -55,7 +70,8 @@ class Sources:
         for path, text in self.files.items():
             for name in re.findall(r'^#include "(.*)"', text, re.MULTILINE):
                 beside = path.with_name(name)
-                pairs.add((unit_of(path), unit_of(beside) if beside in self.files else self.headers[name]))
+                other = unit_of(beside) if beside in self.files else self.headers.get(name, f"elsewhere/{name}")
+                pairs.add((unit_of(path), other))
         return {(unit, other) for unit, other in pairs if unit != other}
 
     def uses(self) -> set[tuple[str, str]]:
@@ -63,7 +79,8 @@ class Sources:
         pairs = set()
         for path, text in self.files.items():
             names = set(re.findall(r"\w+", text)) & self.defined.keys() if path.suffix == ".c" else set()
-            pairs |= {(unit_of(path), self.defined[name]) for name in names}
+            own = set(re.findall(r"^static [^;={]*?\b(\w+)\(", text, re.MULTILINE))
+            pairs |= {(unit_of(path), self.defined[name]) for name in names - own}
         return {(unit, other) for unit, other in pairs if unit != other}
 
     def foreign_declarations(self) -> set[tuple[str, str]]:
@@ -76,8 +93,9 @@ class Sources:
 
     def _is_own(self, header: Path, name: str) -> bool:
         unit = self.defined.get(name, "")
-        # One platform's files share their headers' verbs out as they like.
-        return unit == unit_of(header) or (unit.startswith("platform/") and header.parent.name == "platform")
+        # One platform's files share their headers' verbs out as they like; so do those of a header that is no file's.
+        shared = header.parent.name == "platform" or header.with_suffix(".c") not in self.files
+        return unit == unit_of(header) or (shared and unit.startswith(f"{header.parent.name}/"))
 
 
 def _code(path: Path) -> str:
@@ -97,17 +115,20 @@ def _definitions(text: str) -> set[str]:
     variables = re.findall(
         r"^(?!static|extern|typedef)(?:const )?(?:struct )?\w+ \*?(\w+)(?:\[\w*\])? = ", text, re.MULTILINE
     )
-    return {*functions, *variables}
+    types = re.findall(r"^PyTypeObject \*(\w+);", text, re.MULTILINE)
+    return {*functions, *variables, *types}
 
 
 def _declarations(text: str) -> set[str]:
     """Functions that a header declares."""
-    return set(re.findall(r"^(?!static|typedef|return)[A-Za-z_][\w *]*?\b(sm_\w+)\([^{]*?\);", text, re.MULTILINE))
+    return set(re.findall(r"^(?!static|typedef|return)[A-Za-z_][\w *]*?\b(\w+)\([^{]*?\);", text, re.MULTILINE))
 
 
 def upward(pairs: set[tuple[str, str]], order: list[str]) -> list[str]:
     """The arrows that do not point down."""
-    return sorted(f"{unit} -> {other}" for unit, other in pairs if order.index(unit) <= order.index(other))
+    place = {unit: number for number, unit in enumerate(order)}
+    above = len(order)  # where what is not in the order stands
+    return sorted(f"{unit} -> {other}" for unit, other in pairs if place[unit] <= place.get(other, above))
 
 
 SOURCES = Sources(ROOT / "cffi_build", FOLDERS)
@@ -115,13 +136,13 @@ SOURCES = Sources(ROOT / "cffi_build", FOLDERS)
 
 def test_every_unit_has_its_place():
     """Each file belongs to a unit of the list, and each unit of the list has a file."""
-    assert {unit_of(path) for path in SOURCES.files} == set(ORDER)
+    assert {unit_of(path) for path in SOURCES.files} == set(ORDER) | ABOVE
 
 
 def test_arrows_point_down():
     """A unit includes, and uses, only what stands below it: so there is no circle either."""
-    assert upward(SOURCES.includes(), ORDER) == []
-    assert upward(SOURCES.uses(), ORDER) == []
+    assert upward({pair for pair in SOURCES.includes() if pair[0] not in ABOVE}, ORDER) == []
+    assert upward({pair for pair in SOURCES.uses() if pair[0] not in ABOVE}, ORDER) == []
 
 
 def test_headers_declare_what_their_file_defines():

@@ -1,6 +1,6 @@
-/* cipher.h: authenticated ciphers over cryptography's, one C call a message. */
-#ifndef SM_CIPHER_H
-#define SM_CIPHER_H
+/* ciphers.h: authenticated ciphers over cryptography's, one C call a message. */
+#ifndef SM_CIPHERS_H
+#define SM_CIPHERS_H
 
 #include "types.h"
 
@@ -39,6 +39,8 @@ PyObject *message_seal(Cipher *self, PyObject *const *args, Py_ssize_t count);
 PyObject *message_seal_into(Cipher *self, PyObject *const *args, Py_ssize_t count);
 PyObject *message_open(Cipher *self, PyObject *const *args, Py_ssize_t count);
 PyObject *message_open_into(Cipher *self, PyObject *const *args, Py_ssize_t count);
+
+/* -- prepared.c -- */
 
 bool cipher_arguments(Py_ssize_t count, Py_ssize_t wanted);
 /* Whether the key is a Prepared, or a SecureBytes of the cipher's size; false: raised. */
