@@ -49,7 +49,6 @@ enum sm_status sm_verify(struct sm_verification *out);
 
 bool sm_lock_is_unlimited(void);
 bool sm_locked_bytes(size_t *out);
-size_t sm_scrub(size_t depth);
 enum sm_stack_bounds sm_process_stack_bounds(void);
 
 enum sm_status sm_process_set_dumpable(bool dumpable);
@@ -58,15 +57,6 @@ enum sm_status sm_process_set_merging(bool merging);
 enum sm_status sm_process_merging(bool *out);
 enum sm_status sm_process_peek(uint8_t *out, uintptr_t address, size_t length);
 enum sm_status sm_process_try_secret_memory(bool *of_user);
-
-/* cffi passes a bytes object for uint8_t * where it lies, so that it can be zeroed there. */
-void sm_wipe(uint8_t *buffer, size_t length);
-void sm_move(uint8_t *to, uint8_t *from, size_t length);
-
-void sm_xaes_inputs(uint8_t *work, const uint8_t *nonce);
-#define SM_UNWRAP_HEAD ...
-void sm_unwrap_load(uint8_t *work, size_t index, uint64_t step);
-void sm_unwrap_store(uint8_t *work, size_t index);
 
 /* heap/: the crypto heap */
 struct sm_units_counts {

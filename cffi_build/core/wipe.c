@@ -25,11 +25,6 @@ void sm_wipe(void *buffer, size_t length) {
     KEEP(buffer);
 }
 
-void sm_move(void *to, void *from, size_t length) {
-    memcpy(to, from, length);
-    sm_wipe(from, length);
-}
-
 bool sm_equal(const void *a, const void *b, size_t length) {
     const uint8_t *left = a;
     const uint8_t *right = b;

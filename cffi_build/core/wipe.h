@@ -7,9 +7,6 @@
 /* Zeroes, and cannot be optimised away. */
 void sm_wipe(void *buffer, size_t length);
 
-/* Copies, then zeroes the source. */
-void sm_move(void *to, void *from, size_t length);
-
 /* Whether two buffers are equal, in time that depends on length alone. */
 bool sm_equal(const void *a, const void *b, size_t length);
 

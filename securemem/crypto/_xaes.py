@@ -25,15 +25,14 @@ COMMITMENT = 32
 _ECB = ECB()  # noqa: S305 - single blocks, as CMAC is made of
 
 
-class _Blocks(Cipher[ECB]):
-    """AES-256, block by block. Checks of sizes and modes, known here to be right, would take longer than the AES."""
-
-    def __init__(self, key: Buffer) -> None:
-        self.algorithm = algorithm = AES256.__new__(AES256)
-        algorithm.key = key  # type: ignore[assignment]  # any buffer will do
-        self.mode = _ECB
+# Without their checks of sizes and modes, known here to be right: these would take longer than the AES.
+_new_cipher, _new_algorithm = Cipher.__new__, AES256.__new__
 
 
 def blocks(key: Buffer) -> CipherContext:
-    """An encryptor of single blocks under a key of 32 bytes."""
-    return _Blocks(key).encryptor()
+    """An encryptor of single blocks under a key of 32 bytes, by AES-256."""
+    algorithm, cipher = _new_algorithm(AES256), _new_cipher(Cipher)
+    algorithm.key = key  # type: ignore[assignment]  # any buffer will do
+    cipher.algorithm = algorithm
+    cipher.mode = _ECB
+    return cipher.encryptor()

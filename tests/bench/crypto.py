@@ -6,15 +6,17 @@ Both sides take a nonce from os.urandom and give, or take, nonce and ciphertext 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Iterator
+import timeit
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from securemem import Arena, SealedBytes, SecureBytes
+from securemem import Arena, KeyStore, SealedBytes, SecureBytes
 from securemem.crypto import kdf
 from securemem.crypto.aead import AlgorithmName, Key
 from tests.bench.measures import Count, Loop, Measure, Outcome, Ratio, statement
@@ -105,25 +107,112 @@ def many_sealed() -> Outcome:
     return Outcome(locked, f"{len(alive):,} alive, made in {seconds:.1f} s; bytes locked for them")
 
 
+def threaded(use: Callable[[], object], threads: int) -> Loop:
+    """The time of one use while so many threads share the repetitions, from their common start to the last's end."""
+
+    def loop(repetitions: int) -> float:
+        share = max(1, repetitions // threads)
+        start = threading.Barrier(threads + 1)
+
+        def work() -> None:
+            timer = timeit.Timer(use)
+            start.wait()
+            timer.timeit(share)
+
+        workers = [threading.Thread(target=work) for _ in range(threads)]
+        for worker in workers:
+            worker.start()
+        start.wait()
+        begin = time.perf_counter()
+        for worker in workers:
+            worker.join()
+        return (time.perf_counter() - begin) / (share * threads)
+
+    return loop
+
+
+def _theirs(data: bytes) -> Callable[[], bytes]:
+    """A message encrypted by cryptography's AESGCM, built for it."""
+
+    def encrypt_once() -> bytes:
+        nonce = os.urandom(12)
+        return nonce + AESGCM(KEY).encrypt(nonce, data, b"")
+
+    return encrypt_once
+
+
+@contextmanager
+def in_threads(threads: int) -> Pair:
+    """Messages of 64 KiB by aead.Key in so many threads, against cryptography's AESGCM in as many."""
+    data = os.urandom(64 * KIB)
+    with Arena(at_rest="readwrite") as arena:
+        key = Key(SecureBytes.copy_of(KEY, arena=arena), "AES-256-GCM")
+        yield threaded(lambda: key.encrypt(data), threads), threaded(_theirs(data), threads)
+
+
+@contextmanager
+def handle_in_threads(algorithm: AlgorithmName, size: int, threads: int) -> Pair:
+    """Messages by a key store's handle in so many threads, against one thread."""
+    data = os.urandom(size)
+    with Arena(at_rest="readwrite") as arena:
+        handle = KeyStore(arena=arena).generate("key", algorithm)
+        yield threaded(lambda: handle.encrypt(data), threads), threaded(lambda: handle.encrypt(data), 1)
+
+
+@contextmanager
+def gain_of_threads(threads: int) -> Pair:
+    """What so many threads gain over one for messages of 64 KiB: by a handle, against cryptography's AESGCM."""
+    data = os.urandom(64 * KIB)
+    with Arena(at_rest="readwrite") as arena:
+        handle = KeyStore(arena=arena).generate("key", "AES-256-GCM")
+        ours = [threaded(lambda: handle.encrypt(data), number) for number in (1, threads)]
+        theirs = [threaded(_theirs(data), number) for number in (1, threads)]
+        yield tuple(lambda count, pair=pair: pair[1](count) / pair[0](count) for pair in (ours, theirs))
+
+
 MEASURES: list[Measure] = [
-    Ratio("AES-256-GCM encrypt 64 B, open", lambda: encrypt("AES-256-GCM", 64), 1.6),
-    Ratio("AES-256-GCM encrypt 64 B, key closed", lambda: encrypt("AES-256-GCM", 64, NOACCESS), 4.0),
-    Ratio("AES-256-GCM decrypt 64 B, open", lambda: decrypt("AES-256-GCM", 64), None),
-    Ratio("AES-256-GCM decrypt 64 B, key and output closed", lambda: decrypt("AES-256-GCM", 64, NOACCESS), None),
-    Ratio("AES-256-GCM encrypt 64 KiB, open", lambda: encrypt("AES-256-GCM", 64 * KIB), 1.15),
-    Ratio("AES-256-GCM encrypt 64 KiB, key closed", lambda: encrypt("AES-256-GCM", 64 * KIB, NOACCESS), 3.2),
-    Ratio("AES-256-GCM encrypt 64 KiB, open, into a fresh SecureBytes", lambda: encrypt_into_secret(64 * KIB), None),
-    Ratio("AES-256-GCM decrypt 64 KiB, open, fresh SecureBytes", lambda: decrypt("AES-256-GCM", 64 * KIB), 1.15),
-    Ratio("AES-256-GCM decrypt 64 KiB, closed", lambda: decrypt("AES-256-GCM", 64 * KIB, NOACCESS), None),
-    Ratio("AES-256-GCM encrypt 1 MiB, open", lambda: encrypt("AES-256-GCM", MIB), 1.10),
-    Ratio("AES-256-GCM encrypt 1 MiB, key closed", lambda: encrypt("AES-256-GCM", MIB, NOACCESS), None),
-    Ratio("AES-256-GCM decrypt 1 MiB, open, fresh SecureBytes", lambda: decrypt("AES-256-GCM", MIB), 1.10),
-    Ratio("AES-256-GCM decrypt 1 MiB, closed", lambda: decrypt("AES-256-GCM", MIB, NOACCESS), None),
-    Ratio("KC-XAES-256-GCM encrypt 64 B, open / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64), 4.0),
-    Ratio("KC-XAES-256-GCM encrypt 64 B, closed / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64, NOACCESS), 8.0),
-    Ratio("KC-XAES-256-GCM decrypt 64 B, open / AES-256-GCM", lambda: decrypt("KC-XAES-256-GCM", 64), None),
-    Ratio("HKDF 32 B, open / cryptography's", hkdf, 2.0),
-    Ratio("HKDF 32 B, closed / cryptography's", lambda: hkdf(NOACCESS), None),
-    Ratio("SealedBytes open+close, open / decryption into bytes", sealed_open_and_close, None),
+    Ratio("AES-256-GCM encrypt 64 B, readwrite", lambda: encrypt("AES-256-GCM", 64), 1.25),
+    Ratio("AES-256-GCM encrypt 64 B, key noaccess", lambda: encrypt("AES-256-GCM", 64, NOACCESS), 4.0),
+    Ratio("AES-256-GCM decrypt 64 B, readwrite, fresh SecureBytes", lambda: decrypt("AES-256-GCM", 64), None),
+    Ratio("AES-256-GCM decrypt 64 B, noaccess, fresh SecureBytes", lambda: decrypt("AES-256-GCM", 64, NOACCESS), 4.5),
+    Ratio("AES-256-GCM encrypt 64 KiB, readwrite", lambda: encrypt("AES-256-GCM", 64 * KIB), 1.15),
+    Ratio("AES-256-GCM encrypt 64 KiB, key noaccess", lambda: encrypt("AES-256-GCM", 64 * KIB, NOACCESS), 3.2),
+    Ratio(
+        "AES-256-GCM encrypt 64 KiB, readwrite, into a fresh SecureBytes", lambda: encrypt_into_secret(64 * KIB), None
+    ),
+    Ratio("AES-256-GCM decrypt 64 KiB, readwrite, fresh SecureBytes", lambda: decrypt("AES-256-GCM", 64 * KIB), 1.10),
+    Ratio(
+        "AES-256-GCM decrypt 64 KiB, noaccess, fresh SecureBytes",
+        lambda: decrypt("AES-256-GCM", 64 * KIB, NOACCESS),
+        2.9,
+    ),
+    Ratio("AES-256-GCM encrypt 1 MiB, readwrite", lambda: encrypt("AES-256-GCM", MIB), 1.10),
+    Ratio("AES-256-GCM encrypt 1 MiB, key noaccess", lambda: encrypt("AES-256-GCM", MIB, NOACCESS), None),
+    Ratio("AES-256-GCM decrypt 1 MiB, readwrite, fresh SecureBytes", lambda: decrypt("AES-256-GCM", MIB), 1.10),
+    Ratio("AES-256-GCM decrypt 1 MiB, noaccess, fresh SecureBytes", lambda: decrypt("AES-256-GCM", MIB, NOACCESS), 2.1),
+    Ratio("KC-XAES-256-GCM encrypt 64 B, readwrite / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64), 2.8),
+    Ratio(
+        "KC-XAES-256-GCM encrypt 64 B, noaccess / AES-256-GCM", lambda: encrypt("KC-XAES-256-GCM", 64, NOACCESS), 8.0
+    ),
+    Ratio("KC-XAES-256-GCM decrypt 64 B, readwrite / AES-256-GCM", lambda: decrypt("KC-XAES-256-GCM", 64), None),
+    Ratio("HKDF 32 B, readwrite / cryptography's", hkdf, 2.0),
+    Ratio("HKDF 32 B, noaccess / cryptography's", lambda: hkdf(NOACCESS), None),
+    Ratio("SealedBytes open+close, readwrite / decryption into bytes", sealed_open_and_close, None),
+    Ratio("aead.Key 64 KiB, 2 threads: operations / cryptography's", lambda: in_threads(2), 0.9, "at least", 4000),
+    Ratio("aead.Key 64 KiB, 8 threads: operations / cryptography's", lambda: in_threads(8), 0.85, "at least", 4000),
+    Ratio(
+        "handle KC-XAES-256-GCM 64 B, 8 threads: operations / 1 thread",
+        lambda: handle_in_threads("KC-XAES-256-GCM", 64, 8),
+        0.95,
+        "at least",
+        8000,
+    ),
+    Ratio(
+        "handle AES-256-GCM 64 KiB, 2 threads over 1 / cryptography's gain",
+        lambda: gain_of_threads(2),
+        1,
+        "at least",
+        2000,
+    ),
     Count("bytes locked for 1,000,000 SealedBytes", many_sealed, 0),
 ]
