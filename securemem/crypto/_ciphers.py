@@ -15,33 +15,18 @@ from securemem._binding.operations import Cipher
 from securemem._frozen import Frozen
 from securemem.crypto._workspace import check_secret
 from securemem.crypto._xaes import COMMITMENT, blocks
-from securemem.exceptions import DecryptionError, InvalidArgumentError
+from securemem.exceptions import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
-
     from securemem.secure_bytes import SecureBytes
 
-__all__ = [
-    "ALGORITHMS",
-    "NOT_DECRYPTED",
-    "TOO_LONG",
-    "Algorithm",
-    "AlgorithmName",
-    "algorithm_named",
-    "check_key",
-    "open_into",
-    "plaintext_size",
-    "seal",
-    "seal_into",
-]
+__all__ = ["ALGORITHMS", "NOT_DECRYPTED", "Algorithm", "AlgorithmName", "algorithm_named", "check_key"]
 
 AlgorithmName = Literal[
     "KC-XAES-256-GCM", "XAES-256-GCM", "AES-256-GCM", "AES-128-GCM", "AES-256-GCM-SIV", "ChaCha20-Poly1305"
 ]
 
 _TAG = 16
-TOO_LONG = "data and associated data may have up to 2**31 - 1 bytes each: encrypt in pieces"
 NOT_DECRYPTED = "the ciphertext could not be decrypted with this key and associated data"
 
 
@@ -102,25 +87,3 @@ def algorithm_named(name: str) -> Algorithm:
 def check_key(algorithm: Algorithm, key: SecureBytes) -> None:
     """Refuse a key that is no SecureBytes, cannot be read or is not of the algorithm's size."""
     check_secret(key, f"a key for {algorithm.name}", (algorithm.key_size,))
-
-
-def seal(algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad: Buffer) -> bytes:
-    """Encrypt under a nonce that the caller answers for; the ciphertext without it."""
-    return algorithm.cipher.seal(key, b"", nonce, data, aad)
-
-
-def seal_into(algorithm: Algorithm, key: SecureBytes, nonce: bytes, data: Buffer, aad: Buffer, out: Buffer) -> None:
-    """Encrypt into a buffer of exactly the size of data and the overhead."""
-    algorithm.cipher.seal_into(key, b"", nonce, data, aad, out)
-
-
-def open_into(algorithm: Algorithm, key: SecureBytes, nonce: bytes, sealed: Buffer, aad: Buffer, out: Buffer) -> None:
-    """Decrypt into a buffer of exactly the plaintext's size, which is wiped unless the plaintext is authentic."""
-    algorithm.cipher.open_into(key, 0, nonce, sealed, aad, out)
-
-
-def plaintext_size(size: int) -> int:
-    """A ciphertext's size less its overhead; DecryptionError where it is too short for any plaintext."""
-    if size < 0:
-        raise DecryptionError(NOT_DECRYPTED)
-    return size

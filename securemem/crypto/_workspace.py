@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from securemem._binding.memory import scrub
 from securemem.exceptions import SizeError
 from securemem.secure_bytes import SecureBytes
 
@@ -16,24 +15,13 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-    from securemem.arenas import Arena
 
 # Cleared after an operation: the deepest use of the stack is 10.3 KiB, the deepest residue 6.2 KiB.
 DEPTH = 16 * 1024
 # Argon2, scrypt and signatures run once in a while: there it costs nothing to clear more.
 DEEP = 128 * 1024
 
-__all__ = [
-    "DEEP",
-    "DEPTH",
-    "bytes_view",
-    "check_integer",
-    "check_length",
-    "check_secret",
-    "copy_result",
-    "scrub",
-    "writable_view",
-]
+__all__ = ["DEEP", "DEPTH", "bytes_view", "check_integer", "check_length", "check_secret"]
 
 
 def check_length(length: int) -> int:
@@ -78,19 +66,3 @@ def bytes_view(buffer: Buffer, what: str) -> memoryview:
     if not view.c_contiguous:
         raise TypeError(f"{what} must be contiguous: copy it into bytes first")
     return view.cast("B")
-
-
-def writable_view(buffer: Buffer, what: str, size: int) -> memoryview:
-    """A writable buffer of exactly that size in bytes, byte for byte."""
-    view = bytes_view(buffer.reveal(writable=True) if isinstance(buffer, SecureBytes) else buffer, what)
-    if view.readonly:
-        raise TypeError(f"{what} must be writable, such as a SecureBytes or a bytearray")
-    if view.nbytes != size:
-        raise SizeError(f"{what} has {view.nbytes} bytes: exactly {size} will be written")
-    return view
-
-
-def copy_result(size: int, arena: Arena | None) -> tuple[SecureBytes, memoryview]:
-    """A new secret of zeros, and a writable view of it."""
-    secret = SecureBytes.zeros(size, arena=arena)
-    return secret, memoryview(secret.reveal(writable=True))

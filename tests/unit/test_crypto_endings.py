@@ -10,7 +10,6 @@ import pytest
 from securemem import Arena, DecryptionError, SealedBytes, SecureBytes, WipedError, statistics
 from securemem.crypto import aead, agreement, argon2, hazmat, kdf, mac, signing, wrap
 from securemem.crypto._ciphers import ALGORITHMS, algorithm_named
-from securemem.crypto._prepared import PreparedCipher
 from securemem.exceptions import (
     FrozenError,
     InvalidArgumentError,
@@ -197,7 +196,7 @@ SECRETS = {
     "Key": aead.Key,
     "hazmat.encrypt": lambda s: hazmat.encrypt("AES-256-GCM", s, bytes(12), b""),
     "hazmat.decrypt": lambda s: hazmat.decrypt("AES-256-GCM", s, bytes(12), bytes(20)),
-    "PreparedCipher": lambda s: PreparedCipher(algorithm_named("AES-256-GCM"), s),
+    "a cipher made ready": lambda s: algorithm_named("AES-256-GCM").cipher.prepare(s),
     "a compiled cipher": lambda s: algorithm_named("AES-256-GCM").cipher.seal(s, b"", None, b"", b""),
     "hmac": lambda s: mac.hmac(s, b""),
     "verify": lambda s: mac.verify(s, b"", b""),
@@ -280,22 +279,24 @@ def test_names_of_algorithms(use):
             use(wrong)
 
 
-def test_prepared_cipher_holds_no_window_and_no_key_after_close():
-    """For XAES too the key's page is at rest between messages; afterwards it encrypts no more."""
+def test_prepared_key_holds_no_window_and_encrypts_no_more_after_close():
+    """For XAES too the key's page is at rest between messages, and the key may be wiped."""
+    cipher = algorithm_named("KC-XAES-256-GCM").cipher
     with Arena() as arena:
         key = SecureBytes.copy_of(bytes(32), arena=arena)
-        prepared = PreparedCipher(algorithm_named("KC-XAES-256-GCM"), key)
+        prepared = cipher.prepare(key)
         assert arena.statistics().open_windows == 0
         out = bytearray(4)
-        sealed = prepared.encrypt(bytes(24), b"data", b"aad")
-        prepared.decrypt_into(bytes(24), sealed, b"aad", out)
+        sealed = cipher.seal(prepared, b"", bytes(24), b"data", b"aad")
+        cipher.open_into(prepared, 0, bytes(24), sealed, b"aad", out)
         assert out == b"data"
         key.wipe()
-        assert prepared.encrypt(bytes(24), b"data", b"aad") == sealed
+        assert cipher.seal(prepared, b"", bytes(24), b"data", b"aad") == sealed
         prepared.close()
         prepared.close()
+        assert prepared.closed
         with pytest.raises(WipedError, match="closed"):
-            prepared.encrypt(bytes(24), b"data", b"aad")
+            cipher.seal(prepared, b"", bytes(24), b"data", b"aad")
 
 
 def test_no_scratch_is_left():
