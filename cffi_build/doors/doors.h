@@ -33,6 +33,8 @@ enum sm_door {
     SM_DOOR_HANGUP,      /* the terminal went away */
     SM_DOOR_NOT_OURS,    /* a file that another user owns */
     SM_DOOR_SHARED,      /* a file that others may read or write */
+    SM_DOOR_NOT_HANDED,  /* what came is no descriptor of a sealed file in memory */
+    SM_DOOR_NOT_UNIX,    /* no socket that descriptors pass through */
     SM_DOOR_ABSENT,      /* no such environment variable */
 };
 
@@ -127,6 +129,44 @@ enum sm_door sm_prompt_begin(struct sm_prompt *prompt);
 enum sm_door sm_prompt_read(struct sm_prompt *prompt);
 /* Gives the terminal back; may be called at any time, and again.  Wipes nothing. */
 void sm_prompt_end(struct sm_prompt *prompt);
+
+/* -- memory_file.c -- */
+
+struct sm_memory_file {
+    int file;     /* -1: ended */
+    uint8_t *map; /* ours, writable */
+    size_t length;
+    uint64_t generation;
+    enum sm_status status; /* why SM_DOOR_CORE */
+};
+
+/* A locked and sealed file with these bytes; nothing is left of it where it fails. */
+enum sm_door sm_memory_file_make(struct sm_memory_file *made, const uint8_t *data, size_t length);
+/* Wipes it, for all who have it open, and closes it; may be called again.  In a
+ * forked child it is closed only. */
+void sm_memory_file_end(struct sm_memory_file *made);
+/* Reads such a file, made by another process. */
+enum sm_door sm_memory_file_take(struct sm_growing *growing, int file);
+
+/* -- hand_over.c -- */
+
+struct sm_hand_over {
+    int socket;
+    int milliseconds;
+    struct sm_memory_file file;
+    bool is_sent;
+};
+/* Sends the file and waits for the answer. */
+enum sm_door sm_hand_over(struct sm_hand_over *state);
+
+struct sm_take_over {
+    int socket;
+    int milliseconds;
+    struct sm_growing bytes;
+    bool is_taken;
+};
+/* Receives a file, reads it, and answers. */
+enum sm_door sm_take_over(struct sm_take_over *state);
 
 /* -- json.c -- */
 

@@ -29,6 +29,18 @@ int sm_os_wait(int file, bool writing, int milliseconds);
 /* Where the kernel put the environment at the program's start. */
 int sm_os_environment(uintptr_t *start, uintptr_t *end);
 
+/* -- files that are only in memory -- */
+
+/* One of this length, mode 0400, closed over exec. */
+int sm_os_memory_file(int *out, size_t length);
+int sm_os_map_file(void **out, int file, size_t length, bool writable);
+/* From now on nobody opens or maps it for writing, or changes its length or its seals. */
+int sm_os_seal(int file);
+int sm_os_sealed(bool *out, int file);
+/* Through a Unix socket, with one byte of data; -1: what came was no descriptor. */
+int sm_os_send_file(int socket, int file);
+int sm_os_receive_file(int *out, int socket);
+
 /* -- a terminal, one at a time -- */
 
 struct sm_keys {

@@ -18,6 +18,9 @@ PyMethodDef door_methods[] = {
     {"generate_password", door_generate_password, METH_VARARGS, NULL},
     {"generate_passphrase", door_generate_passphrase, METH_VARARGS, NULL},
     {"prompt", door_prompt, METH_VARARGS, NULL},
+    {"memory_file", door_memory_file, METH_O, NULL},
+    {"hand_over", door_hand_over, METH_VARARGS, NULL},
+    {"take_over", door_take_over, METH_VARARGS, NULL},
     {"read_json", door_read_json, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -47,5 +47,11 @@ PyObject *door_generate_password(PyObject *module, PyObject *args);
 PyObject *door_generate_passphrase(PyObject *module, PyObject *args);
 PyObject *door_prompt(PyObject *module, PyObject *args);
 PyObject *door_read_json(PyObject *module, PyObject *args);
+/* memory_file_type.c, door_hand_over.c */
+extern PyTypeObject *MemoryFile_Type;
+int memory_file_type_make(void);
+PyObject *door_memory_file(PyObject *module, PyObject *secret);
+PyObject *door_hand_over(PyObject *module, PyObject *args);
+PyObject *door_take_over(PyObject *module, PyObject *args);
 
 #endif

@@ -82,7 +82,8 @@ static int execute(PyObject *module) {
         return -1;
     }
     if (make_types() != 0) return -1;
-    if (PyModule_AddFunctions(module, door_methods) != 0) return -1;
+    if (memory_file_type_make() != 0 || PyModule_AddFunctions(module, door_methods) != 0) return -1;
+    if (PyModule_AddObjectRef(module, "MemoryFile", (PyObject *)MemoryFile_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "SecureBytes", (PyObject *)Secret_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Reveal", (PyObject *)Reveal_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Cipher", (PyObject *)Cipher_Type) != 0) return -1;

@@ -11,6 +11,7 @@ from securemem._binding.load import lib, types
 
 if TYPE_CHECKING:
     from securemem._types import (
+        MemoryFile,
         concat,
         decode_base64,
         decode_hex,
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
         encode_hex,
         generate_passphrase,
         generate_password,
+        hand_over,
+        memory_file,
         prompt,
         read_env,
         read_json,
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
         receive,
         split,
         strip,
+        take_over,
         write_fd,
     )
 else:
@@ -34,8 +38,11 @@ else:
     generate_passphrase, generate_password = types.generate_passphrase, types.generate_password
     prompt, read_env, read_json, read_whole = types.prompt, types.read_env, types.read_json, types.read_whole
     receive, write_fd = types.receive, types.write_fd
+    MemoryFile, memory_file = types.MemoryFile, types.memory_file
+    hand_over, take_over = types.hand_over, types.take_over
 
 __all__ = [
+    "MemoryFile",
     "concat",
     "decode_base64",
     "decode_hex",
@@ -43,6 +50,8 @@ __all__ = [
     "encode_hex",
     "generate_passphrase",
     "generate_password",
+    "hand_over",
+    "memory_file",
     "prompt",
     "read_env",
     "read_json",
@@ -50,6 +59,7 @@ __all__ = [
     "receive",
     "split",
     "strip",
+    "take_over",
     "write_fd",
 ]
 
@@ -110,6 +120,15 @@ _MESSAGES: dict[int, tuple[_Kind, str]] = {
     ),
     lib.SM_DOOR_DIFFERENT: (exceptions.InputError, "the two entries differ, and both were wiped: type the same twice"),
     lib.SM_DOOR_ABSENT: (exceptions.MissingSecretError, "there is no environment variable of that name: set it"),
+    lib.SM_DOOR_NOT_HANDED: (
+        exceptions.InputError,
+        "the other side handed over no secret: it must call hand_over(), and nothing else may be sent before",
+    ),
+    lib.SM_DOOR_NOT_UNIX: (
+        exceptions.InvalidArgumentError,
+        "a descriptor passes through a Unix socket only: use socket.socketpair(), a socket of AF_UNIX, or "
+        "multiprocessing.Pipe(duplex=True)",
+    ),
     lib.SM_DOOR_NOT_OURS: (
         exceptions.ExposedFileError,
         "another user owns it, and could change it: chown it, or give allow_others=True if you trust that user",

@@ -46,7 +46,7 @@ IMPLEMENTS = {
     **dict.fromkeys(("registers_x86_64", "registers_aarch64"), "registers"),
     "linux_files": "files",
     "linux_elf": "objects",
-    **dict.fromkeys(("linux_doors", "linux_terminal"), "os_doors"),
+    **dict.fromkeys(("linux_doors", "linux_memory_files", "linux_terminal"), "os_doors"),
 }
 
 
