@@ -27,10 +27,8 @@
     ├── StoreTimerError (RuntimeError)        no thread for the timers of a store, which stays locked
     ├── NoKeyEncryptionKeyError (RuntimeError) a store that nothing could unlock was to be locked
     ├── InputError (ValueError)               what came in cannot be used
-    │   ├── EmptyInputError                   ... there was nothing
-    │   ├── InputTooLongError                 ... more than the limit
-    │   ├── InputEndedError (EOFError)        ... it ended before all had come
-    │   └── FormatError                       ... not hex, base64, JSON
+    │   ├── EmptyInputError / InputTooLongError   ... nothing, or more than the limit
+    │   └── InputEndedError (EOFError) / FormatError   ... it ended too early, or is not hex, base64, JSON
     ├── MissingSecretError (LookupError)      no such variable, credential or field
     ├── ExposedFileError (PermissionError)    a file that others may read or change
     ├── SystemRefusalError (OSError)          the kernel refused; errno says how
@@ -44,9 +42,7 @@
     │   ├── ProtectionError                   ... another required protection
     │   ├── RandomError                       ... random bytes
     │   ├── TransferError                     ... to open, read or write what a secret comes from or goes to
-    │   │   ├── MissingFileError (FileNotFoundError)     ENOENT
-    │   │   ├── RefusedFileError (PermissionError)       EACCES, EPERM
-    │   │   └── TransferTimeoutError (TimeoutError)      nothing came in time
+    │   │   └── MissingFileError (FileNotFoundError) / RefusedFileError (PermissionError) / TransferTimeoutError
     │   ├── TerminalError                     ... the terminal, or it went away
     │   ├── BackendUnavailableError           ... a kind of memory
     │   └── ScanRefusedError (PermissionError) ... to read another process
@@ -58,6 +54,7 @@
         ├── StackLimitError                   ... on this thread's stack
         └── OutOfMemoryError                  ... in memory or address space
 
+    CopyKeptWarning (RuntimeWarning)          a copy that a library was given could not be wiped
     LockWarning (RuntimeWarning)              lock="warn", and the kernel would not lock
     SecretTextWarning (UserWarning)           a secret was used as if it were text
 
@@ -72,6 +69,7 @@ __all__ = [
     "BackendUnavailableError",
     "CapacityError",
     "ConfigurationError",
+    "CopyKeptWarning",
     "CryptoHeapError",
     "DecryptionError",
     "EmptyInputError",
@@ -383,6 +381,10 @@ class MappingLimitError(CapacityError):
 
 class StackLimitError(CapacityError):
     """The thread's stack has no room for what was to be reserved."""
+
+
+class CopyKeptWarning(RuntimeWarning):
+    """A copy of a secret, made for a library, could not be wiped: something else may have it still."""
 
 
 class LockWarning(RuntimeWarning):

@@ -5,11 +5,12 @@
  * while nobody else can write.  It keeps the file's pages locked, out of core
  * dumps, and out of forked children, where wiping would zero the parent's file.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "doors.h"
+#include "failure.h"
 #include "gate.h"
+#include "lock_refusal.h"
 #include "os_doors.h"
 #include "wipe.h"
 
@@ -18,19 +19,16 @@ static size_t whole_pages(size_t length) {
     return (length + page - 1) / page * page;
 }
 
-static enum sm_door lock_failed(struct sm_memory_file *made, int error) {
-    made->status = error == ENOMEM || error == EPERM ? SM_LOCK_LIMIT : SM_LOCK_FAILED;
-    return SM_DOOR_CORE;
-}
-
 static enum sm_door protect(struct sm_memory_file *made) {
     size_t length = whole_pages(made->length);
     if (sm_os_exclude_from_dumps(made->map, length) != 0 || sm_os_exclude_from_fork(made->map, length) != 0) {
-        made->status = SM_REFUSED;
+        made->status = sm_fail(SM_REFUSED);
         return SM_DOOR_CORE;
     }
     int error = sm_os_lock(made->map, length);
-    return error == 0 ? SM_DOOR_OK : lock_failed(made, error);
+    if (error == 0) return SM_DOOR_OK;
+    made->status = sm_lock_refusal(error, length, 0);
+    return SM_DOOR_CORE;
 }
 
 enum sm_door sm_memory_file_make(struct sm_memory_file *made, const uint8_t *data, size_t length) {

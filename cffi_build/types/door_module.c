@@ -21,6 +21,8 @@ PyMethodDef door_methods[] = {
     {"memory_file", door_memory_file, METH_O, NULL},
     {"hand_over", door_hand_over, METH_VARARGS, NULL},
     {"take_over", door_take_over, METH_VARARGS, NULL},
+    {"with_copy", door_with_copy, METH_VARARGS, NULL},
+    {"mask", door_mask, METH_VARARGS, NULL},
     {"read_json", door_read_json, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

@@ -47,6 +47,9 @@ PyObject *door_generate_password(PyObject *module, PyObject *args);
 PyObject *door_generate_passphrase(PyObject *module, PyObject *args);
 PyObject *door_prompt(PyObject *module, PyObject *args);
 PyObject *door_read_json(PyObject *module, PyObject *args);
+/* door_copy.c, door_mask.c */
+PyObject *door_with_copy(PyObject *module, PyObject *args);
+PyObject *door_mask(PyObject *module, PyObject *args);
 /* memory_file_type.c, door_hand_over.c */
 extern PyTypeObject *MemoryFile_Type;
 int memory_file_type_make(void);

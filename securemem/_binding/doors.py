@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         generate_passphrase,
         generate_password,
         hand_over,
+        mask,
         memory_file,
         prompt,
         read_env,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         split,
         strip,
         take_over,
+        with_copy,
         write_fd,
     )
 else:
@@ -40,6 +42,7 @@ else:
     receive, write_fd = types.receive, types.write_fd
     MemoryFile, memory_file = types.MemoryFile, types.memory_file
     hand_over, take_over = types.hand_over, types.take_over
+    mask, with_copy = types.mask, types.with_copy
 
 __all__ = [
     "MemoryFile",
@@ -51,6 +54,7 @@ __all__ = [
     "generate_passphrase",
     "generate_password",
     "hand_over",
+    "mask",
     "memory_file",
     "prompt",
     "read_env",
@@ -60,6 +64,7 @@ __all__ = [
     "split",
     "strip",
     "take_over",
+    "with_copy",
     "write_fd",
 ]
 

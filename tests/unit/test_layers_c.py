@@ -26,7 +26,7 @@ ORDER = [
     *("locks/page_counts", "locks/page_locks", "locks/verify", "locks/all_locks"),
     *("core/process_flags", "core/process", "core/securemem", "crypto/blocks"),
     *("doors/doors", "doors/growing", "doors/output", "doors/codec", "doors/json"),
-    *("doors/input", "doors/environment", "doors/generate", "doors/prompt"),
+    *("doors/input", "doors/environment", "doors/generate", "doors/prompt", "doors/memory_file", "doors/hand_over"),
     *("types/types", "types/ground", "types/ending", "types/sources", "types/scratch"),
     *("types/reveal_type", "types/arena_type", "types/scope", "types/clearing"),
     *("types/secret_text", "types/secret_refuse", "types/secret_make", "types/secret_compare", "types/secret_type"),
@@ -35,7 +35,8 @@ ORDER = [
     *("types/gate", "types/cells", "types/gate_users", "types/cell_type", "types/keeper_type", "types/gate_type"),
     "types/apply",
     *("types/door_types", "types/door_ground", "types/door_output", "types/door_codec", "types/door_generate"),
-    *("types/door_text", "types/door_input", "types/door_prompt", "types/door_json", "types/door_module"),
+    *("types/door_text", "types/door_input", "types/door_prompt", "types/door_json", "types/memory_file_type"),
+    *("types/door_hand_over", "types/door_copy", "types/door_mask", "types/door_module"),
 ]
 FOLDERS = {unit.partition("/")[0] for unit in ORDER}
 # What stands above all of them.
