@@ -24,6 +24,8 @@ CORE = sorted({source for folder in FOLDERS for source in folder.glob("*.c")} - 
 CORE += [one for one in PER_MACHINE if one.stem == f"registers_{MACHINE}"]
 TYPES = sorted((HERE / "types").glob("*.c"))
 HEADERS = [*sorted(HERE.glob("*/*.h")), HERE / "core.cdef.h"]
+# What core.cdef.h declares is declared in these.
+SURFACE = ["securemem", "wipe", "blocks", "doors", "heap", "entries", "scrub_points", "slots", "python_allocator"]
 INCLUDES = [f"-I{folder}" for folder in FOLDERS]
 
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Werror=implicit-function-declaration"]
@@ -63,8 +65,7 @@ def make(name: str, core: list[Path], *, extra_cdef: str = "", flags: list[str],
     builder.cdef((HERE / "core.cdef.h").read_text() + extra_cdef)
     builder.set_source(
         name,
-        '#include "securemem.h"\n#include "wipe.h"\n#include "blocks.h"\n#include "doors.h"\n'
-        '#include "heap.h"\n#include "entries.h"\n#include "slots.h"\n#include "python_allocator.h"\n' + extra_cdef,
+        "".join(f'#include "{name}.h"\n' for name in SURFACE) + extra_cdef,
         sources=[str(path.relative_to(ROOT)) for path in [*core, *TYPES]],
         include_dirs=[str(folder.relative_to(ROOT)) for folder in FOLDERS],
         depends=[str(path.relative_to(ROOT)) for path in HEADERS],

@@ -82,7 +82,7 @@ enum sm_status sm_units_lock_some(void);
 const char *sm_entries_name(size_t entry);
 void sm_entries_serve(bool serving);
 bool sm_entries_are_serving(void);
-void sm_entries_scrub(size_t depth);
+void sm_scrub_points_set(size_t depth);
 void sm_entries_count(struct sm_entries_counts *out);
 
 enum sm_slots_answer sm_slots_plan(const char *path, const char *symbol);

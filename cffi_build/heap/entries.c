@@ -4,10 +4,7 @@
  * the slots were redirected or by a function such as realpath, goes back to the
  * C library, wiped by the size that malloc_usable_size tells.
  *
- * Scrub points: PyBuffer_Release, PyBytes_FromStringAndSize and free of a block
- * that can hold a key are near the end of most calls into a library, after its
- * work.  They clear the dead stack below them, once for each stretch of work:
- * an allocation or a release marks the thread, a scrub unmarks it.
+ * Each is a place where dead stack may be cleared (scrub_points.c).
  */
 #include "entries.h"
 
@@ -20,12 +17,12 @@
 
 #include "heap.h"
 #include "python_allocator.h"
+#include "scrub_points.h"
 #include "wipe.h"
 
 #define KEEP_IN_PLACE 64 /* bytes: blocks up to this size are not moved to be shrunk */
 
 static atomic_bool is_serving;
-static atomic_size_t scrub_depth;
 static atomic_size_t outside;
 
 void sm_entries_serve(bool serving) {
@@ -36,24 +33,14 @@ bool sm_entries_are_serving(void) {
     return atomic_load_explicit(&is_serving, memory_order_relaxed);
 }
 
-void sm_entries_scrub(size_t depth) {
-    atomic_store(&scrub_depth, depth);
-}
-
 void sm_entries_count(struct sm_entries_counts *out) {
     out->outside = atomic_load(&outside);
 }
 
-void sm_entries_scrub_here(void) {
-    size_t depth = atomic_load_explicit(&scrub_depth, memory_order_relaxed);
-    if (depth > 0) sm_scrub(depth);
-}
-
 static void *take(size_t length, size_t alignment) {
     if (!sm_entries_are_serving()) return NULL;
-    int error = errno;
+    sm_scrub_note();
     void *block = sm_heap_take(length, alignment);
-    errno = error;
     if (block == NULL) atomic_fetch_add(&outside, 1);
     return block;
 }
@@ -74,19 +61,20 @@ static void *entry_calloc(size_t count, size_t size) {
 }
 
 static void release(void *block) {
-    int error = errno;
     if (sm_heap_has(block)) {
         sm_heap_return(block);
-    } else {
-        sm_wipe(block, malloc_usable_size(block));
-        free(block);
+        return;
     }
+    int error = errno;
+    sm_wipe(block, malloc_usable_size(block));
+    free(block);
     errno = error;
 }
 
 static void entry_free(void *block) {
     if (block == NULL) return;
     release(block);
+    sm_scrub_point();
 }
 
 static size_t usable(void *block) {
@@ -167,6 +155,7 @@ const struct sm_entry sm_entries[SM_ENTRIES] = {
     {"strdup", (sm_function *)entry_strdup, true, false},
     {"strndup", (sm_function *)entry_strndup, true, false},
     {"PyBuffer_Release", (sm_function *)sm_entry_buffer_release, false, false},
+    {"_Py_DecRef", (sm_function *)sm_entry_decref, false, false},
     {"PyBytes_FromStringAndSize", (sm_function *)sm_entry_bytes, false, false},
     {"malloc", (sm_function *)entry_malloc, true, false},
 };

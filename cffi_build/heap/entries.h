@@ -19,7 +19,7 @@ struct sm_entry {
 };
 
 /* In the order in which slots are written: what takes back before what hands out. */
-#define SM_ENTRIES 14
+#define SM_ENTRIES 15
 extern const struct sm_entry sm_entries[SM_ENTRIES];
 
 const char *sm_entries_name(size_t entry);
@@ -27,10 +27,7 @@ const char *sm_entries_name(size_t entry);
 /* Whether blocks are handed out; what was handed out is taken back always. */
 void sm_entries_serve(bool serving);
 bool sm_entries_are_serving(void);
-/* Bytes of dead stack to clear at the ends of a library's calls; 0: none. */
-void sm_entries_scrub(size_t depth);
 
-void sm_entries_scrub_here(void);
 
 struct sm_entries_counts {
     size_t outside; /* blocks that the C library had to give, ever */

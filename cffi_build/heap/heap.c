@@ -16,6 +16,9 @@
 
 static const uint16_t sizes[SM_HEAP_CLASSES] = {16,  32,  48,  64,  80,  96,   112,  128,  160,  192,  224,  256,  320,  384,
                                                 448, 512, 640, 768, 896, 1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096};
+/* For offsets up to 16 KiB: offset / size is offset * reciprocal >> bits. */
+#define RECIPROCAL_BITS 32
+static uint64_t reciprocal[SM_HEAP_CLASSES];
 static uint8_t class_of[LARGEST_BLOCK / GRAIN + 1];
 
 /* Spans that have a block free, by class and tier; under the class's mutex. */
@@ -37,6 +40,9 @@ enum sm_status sm_heap_start(size_t budget) {
         for (unsigned i = 0, class = 0; i <= LARGEST_BLOCK / GRAIN; i++) {
             while (sizes[class] < i * GRAIN) class++;
             class_of[i] = (uint8_t)class;
+        }
+        for (unsigned class = 0; class < SM_HEAP_CLASSES; class++) {
+            reciprocal[class] = ((uint64_t)1 << RECIPROCAL_BITS) / sizes[class] + 1;
         }
         started = true;
     }
@@ -201,7 +207,7 @@ void sm_heap_return(void *block) {
     }
     size_t unit = (size_t)(span - sm_spans);
     size_t offset = (size_t)((uint8_t *)block - sm_unit_address(unit));
-    size_t index = offset / (uint32_t)span->size;
+    size_t index = offset * reciprocal[span->class] >> RECIPROCAL_BITS;
     if (index * span->size != offset || index >= span->blocks) fail("crypto heap: a pointer into a block was freed");
     unsigned class = span->class;
     sm_wipe(block, span->size);

@@ -10,24 +10,27 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 
 #include "failure.h"
 #include "os.h"
 
 #define MUTEXES (SM_HEAP_CLASSES + 1)
+#define TRIES 100 /* before other threads are let run */
 
-/* One cache line each: threads that use different classes do not slow each other down. */
-static struct {
-    _Alignas(64) pthread_mutex_t mutex;
-} gates[MUTEXES];
-static volatile uint64_t *sentinel;
+struct sm_heap_mutex sm_heap_mutexes[MUTEXES];
+_Atomic uint64_t *sm_heap_state;
+
 static atomic_uintptr_t forker; /* the thread that is between the fork handlers; 0: none */
-static bool abandoned;
 static void (*settle)(void);
 
-static void make_mutexes(void) {
-    for (unsigned i = 0; i < MUTEXES; i++) gates[i].mutex = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+static bool take(unsigned mutex) {
+    return !atomic_exchange_explicit(&sm_heap_mutexes[mutex].held, true, memory_order_acquire);
+}
+
+static void give_all(void) {
+    for (unsigned i = 0; i < MUTEXES; i++) {
+        atomic_store_explicit(&sm_heap_mutexes[i].held, false, memory_order_release);
+    }
 }
 
 bool sm_heap_is_forking(void) {
@@ -35,45 +38,62 @@ bool sm_heap_is_forking(void) {
     return thread != 0 && thread == (uintptr_t)pthread_self();
 }
 
+static uint64_t state(void) {
+    return atomic_load_explicit(sm_heap_state, memory_order_relaxed);
+}
+
 /* The child of a raw clone has one thread, so no other one can hold a mutex here. */
 static void settle_raw_clone(void) {
-    for (unsigned i = 0; i < MUTEXES; i++) {
-        if (pthread_mutex_trylock(&gates[i].mutex) != 0) abandoned = true;
-    }
+    bool whole = true;
+    for (unsigned i = 0; i < MUTEXES; i++) whole = take(i) && whole;
     atomic_store(&forker, 0);
-    make_mutexes();
-    *sentinel = 1;
-    if (!abandoned) settle();
+    if (whole) {
+        give_all();
+        atomic_store(sm_heap_state, SM_HEAP_CALM);
+        settle();
+    } else {
+        atomic_store(sm_heap_state, SM_HEAP_ABANDONED);
+    }
 }
 
-bool sm_heap_enter(unsigned mutex) {
-    if (sm_heap_is_forking()) return !abandoned;
-    if (*sentinel == 0) settle_raw_clone();
-    if (abandoned) return false;
-    pthread_mutex_lock(&gates[mutex].mutex);
-    return true;
+bool sm_heap_enter_slowly(unsigned mutex) {
+    for (unsigned tries = 0;; tries++) {
+        if (sm_heap_is_forking()) return state() != SM_HEAP_ABANDONED;
+        if (state() == SM_HEAP_FORKED) settle_raw_clone();
+        if (state() == SM_HEAP_ABANDONED) return false;
+        if (take(mutex)) return true;
+        if (tries >= TRIES) sm_os_yield();
+    }
 }
 
-void sm_heap_leave(unsigned mutex) {
-    if (!sm_heap_is_forking()) pthread_mutex_unlock(&gates[mutex].mutex);
+void sm_heap_leave_slowly(unsigned mutex) {
+    if (!sm_heap_is_forking()) atomic_store_explicit(&sm_heap_mutexes[mutex].held, false, memory_order_release);
 }
 
 static void before_fork(void) {
-    if (*sentinel == 0) settle_raw_clone();
-    for (unsigned i = 0; i < MUTEXES; i++) pthread_mutex_lock(&gates[i].mutex);
+    for (unsigned i = 0; i < MUTEXES; i++) {
+        if (!sm_heap_enter_slowly(i)) return; /* abandoned: nothing to be held */
+    }
     atomic_store(&forker, (uintptr_t)pthread_self());
+    atomic_store(sm_heap_state, SM_HEAP_FORKING);
 }
 
 static void after_fork_in_parent(void) {
+    if (!sm_heap_is_forking()) return;
+    atomic_store(sm_heap_state, SM_HEAP_CALM);
     atomic_store(&forker, 0);
-    for (unsigned i = 0; i < MUTEXES; i++) pthread_mutex_unlock(&gates[MUTEXES - 1 - i].mutex);
+    give_all();
 }
 
 static void after_fork_in_child(void) {
-    *sentinel = 1;
-    if (!abandoned) settle();
-    make_mutexes();
+    if (!sm_heap_is_forking()) {
+        atomic_store(sm_heap_state, SM_HEAP_ABANDONED);
+        return;
+    }
+    settle();
+    atomic_store(sm_heap_state, SM_HEAP_CALM);
     atomic_store(&forker, 0);
+    give_all();
 }
 
 enum sm_status sm_heap_gate_start(void (*lock_again)(void)) {
@@ -87,12 +107,11 @@ enum sm_status sm_heap_gate_start(void (*lock_again)(void)) {
         sm_os_unmap(address, page);
         return status;
     }
-    make_mutexes();
     settle = lock_again;
-    sentinel = address;
-    *sentinel = 1;
+    sm_heap_state = address;
+    atomic_store(sm_heap_state, SM_HEAP_CALM);
     if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0) return SM_OK;
-    sentinel = NULL;
+    sm_heap_state = NULL;
     sm_os_unmap(address, page);
     return sm_fail_in(SM_NO_MEMORY, "pthread_atfork", ENOMEM, 0);
 }

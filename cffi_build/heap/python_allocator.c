@@ -16,6 +16,7 @@
 #include "entries.h"
 #include "heap.h"
 #include "objects.h"
+#include "scrub_points.h"
 #include "wipe.h"
 
 /* PyMemAllocatorEx and two of PyMemAllocatorDomain, as they are since Python 3.5. */
@@ -40,7 +41,7 @@ static struct allocator replaced[2];
 static bool started;
 static allocator_function *get, *set;
 static bytes_function *make_bytes;
-static release_function *release_buffer;
+static release_function *release_buffer, *drop_reference;
 
 static atomic_int wanted; /* sections and bytes in the making, of all threads */
 static _Thread_local unsigned making_bytes;
@@ -118,7 +119,8 @@ bool sm_python_prepare(void) {
     set = (allocator_function *)sm_os_symbol("PyMem_SetAllocator");
     make_bytes = (bytes_function *)sm_os_symbol("PyBytes_FromStringAndSize");
     release_buffer = (release_function *)sm_os_symbol("PyBuffer_Release");
-    return get != NULL && set != NULL && make_bytes != NULL && release_buffer != NULL;
+    drop_reference = (release_function *)sm_os_symbol("_Py_DecRef"); /* of the limited API */
+    return get != NULL && set != NULL && make_bytes != NULL && release_buffer != NULL && drop_reference != NULL;
 }
 
 void sm_python_start(void) {
@@ -187,11 +189,16 @@ void *sm_entry_bytes(const char *source, intptr_t length) {
     void *bytes = make_bytes(source, length);
     making_bytes--;
     atomic_fetch_sub_explicit(&wanted, 1, memory_order_relaxed);
-    sm_entries_scrub_here();
+    sm_scrub_note();
     return bytes;
 }
 
 void sm_entry_buffer_release(void *view) {
     release_buffer(view);
-    sm_entries_scrub_here();
+    sm_scrub_point();
+}
+
+void sm_entry_decref(void *object) {
+    drop_reference(object);
+    sm_scrub_point();
 }

@@ -35,5 +35,6 @@ void sm_python_count(struct sm_python_counts *out);
 /* Entries (entries.h). */
 void *sm_entry_bytes(const char *source, intptr_t length);
 void sm_entry_buffer_release(void *view);
+void sm_entry_decref(void *object);
 
 #endif

@@ -8,6 +8,7 @@
  */
 #include "units.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "failure.h"
@@ -136,8 +137,10 @@ static bool grow(struct tier *tier, size_t count) {
     size_t units = least < STEP ? rounded(STEP) : least;
     if (units > room(tier)) units = least;
     if (units > room(tier)) return false;
+    int kept = errno; /* malloc that succeeds, and free, leave it alone */
     enum sm_status status = open_units(tier, units);
     if (status != SM_OK && units > least) status = open_units(tier, least);
+    errno = kept;
     if (status == SM_OK) return true;
     counts.refusals++;
     if (locks) waiting = PATIENCE;
@@ -167,7 +170,9 @@ static void discard_frames(size_t unit, size_t count) {
     uintptr_t page = sm_os_page_size();
     uintptr_t start = ((uintptr_t)sm_unit_address(unit) + page - 1) / page * page;
     uintptr_t end = (uintptr_t)sm_unit_address(unit + count) / page * page;
+    int kept = errno;
     if (start < end) sm_os_discard((void *)start, end - start); /* a kernel that cannot leaves them: zero */
+    errno = kept;
 }
 
 void sm_units_give(size_t unit, size_t count) {

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,6 +238,10 @@ int sm_os_read_own_memory(void *out, uintptr_t address, size_t length) {
     ssize_t got = process_vm_readv(getpid(), &to, 1, &from, 1, 0);
     if (got < 0) return sm_os_note("process_vm_readv", errno, length);
     return (size_t)got == length ? 0 : sm_os_note("process_vm_readv", EFAULT, length);
+}
+
+void sm_os_yield(void) {
+    sched_yield();
 }
 
 void sm_os_abort(const char *message) {

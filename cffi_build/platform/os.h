@@ -62,6 +62,9 @@ size_t sm_os_stack_room(void);
 /* How that is known.  An estimate may be too small, and is not too large. */
 enum sm_stack_bounds sm_os_stack_bounds(void);
 
+/* Lets other threads run. */
+void sm_os_yield(void);
+
 _Noreturn void sm_os_abort(const char *message);
 
 /* -- locks, for memory of any owner -- */

@@ -123,7 +123,7 @@ is_serving: Callable[[], bool] = lib.sm_entries_are_serving
 # Whether every block up to 1 MiB lies in locked memory.
 is_locked: Callable[[], bool] = lib.sm_heap_is_locked
 
-set_scrub: Callable[[int], None] = lib.sm_entries_scrub
+set_scrub: Callable[[int], None] = lib.sm_scrub_points_set
 
 prepare_python: Callable[[], bool] = lib.sm_python_prepare
 

@@ -1,0 +1,73 @@
+"""What cryptography leaves outside locked memory with the crypto heap, one operation after the other, by a scan.
+
+Each case is looked at while its objects live and when they are gone. In a section everything is clean. Without one,
+what cryptography does in Python itself is not: those cases are named here, with the reason.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.residue import NAMES, Child
+
+# Written in Python: their values are Python's objects, which the heap serves in a section only.
+IN_PYTHON = {name for name in NAMES if "OpenSSH" in name or name.startswith("Fernet")}
+# The caller itself makes a Python object of the secret.
+BY_CALLER = {"P-256 derive_private_key", "RSA decrypt OAEP, plaintext"}
+# Nothing clears the stack after the last free() of a call, but the next call.
+LEAST_CLEAN_OF_CALLS = 0.98
+CONTROLS = (
+    "AES-256-GCM encrypt, key",
+    "AES-256-GCM decrypt, plaintext",
+    "AES-256-CTR encryptor, key",
+    "HKDF derive, result",
+    "AES-KW unwrap, key",
+    "Ed25519 sign, key",
+    "X25519 exchange, shared secret",
+    "RSA load PEM, decrypt OAEP",
+    "P-256 load DER, exchange",
+    "Fernet encrypt and decrypt, key",
+)
+
+
+@pytest.fixture
+def look():
+    """Runs cases in a mode; what was found in each, by name."""
+    children = []
+
+    def run(mode, names):
+        child = Child(mode)
+        children.append(child)
+        return {name: child.do(name) for name in names}
+
+    yield run
+    for child in children:
+        child.end()
+
+
+def test_everything_is_clean_in_a_section(look):
+    """Alive and gone: no form of any secret lies outside locked memory."""
+    found = look("section", NAMES)
+    assert {name: looks for name, looks in found.items() if looks.alive or looks.gone} == {}
+    assert len(found) >= 115
+
+
+def test_all_but_python_code_is_clean_without_a_section(look):
+    """With the stack scrubbed before each look; and what is not clean is what is known."""
+    found = look("heap", NAMES)
+    assert {name for name, looks in found.items() if looks.alive or looks.gone} <= IN_PYTHON | BY_CALLER
+    assert {name for name in found if name.startswith("Fernet") and found[name].alive}
+
+
+def test_calls_clear_up_after_themselves(look):
+    """With scrub="calls" and no call of ours in between: dropped, nearly everything of the extension is clean."""
+    names = [name for name in NAMES if name not in IN_PYTHON | BY_CALLER]
+    found = look("calls", names)
+    clean = [name for name in names if not found[name].gone]
+    assert len(clean) >= LEAST_CLEAN_OF_CALLS * len(names), {name: found[name].gone for name in {*names} - {*clean}}
+
+
+def test_without_the_heap_it_is_found(look):
+    """Positive control: the same cases, the same scan, without the heap: each leaves copies while its objects live."""
+    found = look("off", CONTROLS)
+    assert [name for name in CONTROLS if not found[name].alive] == []
