@@ -413,8 +413,9 @@ def test_sub_interpreters_live_beside_it():
     run(
         WORK
         + """
-import threading
-import _xxsubinterpreters as interpreters
+import importlib, threading
+name = "_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters"
+interpreters = importlib.import_module(name)
 heap.enable()
 inner = interpreters.create()
 code = "for i in range(200): [bytes(n) for n in range(300)]"
