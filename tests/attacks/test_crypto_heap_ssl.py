@@ -1,8 +1,8 @@
-"""The private key of a TLS server in Python's ssl: where load_cert_chain leaves it, with the crypto heap and without."""
+"""The private key of a TLS server in Python's ssl: where load_cert_chain leaves it, with the heap and without."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import subprocess
 import sys
 
@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-
 from securemem.scanning.scanner import scan_process
+
 from tests.support import programs
 from tests.support.residue import needles_of
 
@@ -38,18 +38,18 @@ if sys.argv[1] == "heap": assert crypto_heap.status().objects == ("ssl",) and no
 def made_certificate(folder, key):
     """Write a key and its certificate; their paths, and the secret parts of the key, its PEM text among them."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    start = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
     builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
     builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start.replace(year=2049))
     certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     (folder / "certificate.pem").write_bytes(certificate)
     (folder / "key.pem").write_bytes(pem)
     numbers = key.private_numbers()
     secret = [numbers.p, numbers.q, numbers.d] if isinstance(key, rsa.RSAPrivateKey) else [numbers.private_value]
-    texts = [line for line in pem.splitlines()[2:-2] if len(set(line)) > 20]  # the first lines tell of the algorithm only
+    texts = [
+        line for line in pem.splitlines()[2:-2] if len(set(line)) > 20
+    ]  # the first lines tell of the algorithm only
     return [one.to_bytes((one.bit_length() + 7) // 8, "big") for one in secret] + texts
 
 

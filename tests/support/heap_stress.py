@@ -37,9 +37,7 @@ signer = ed25519.Ed25519PrivateKey.from_private_bytes(KEY)
 private, peer = x25519.X25519PrivateKey.from_private_bytes(KEY), x25519.X25519PrivateKey.generate().public_key()
 point = ec.derive_private_key(12345678901234567890, ec.SECP256R1())
 numbers = rsa.generate_private_key(65537, 2048)
-pem = numbers.private_bytes(
-    serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-)
+pem = numbers.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
 
 
 def _hmac() -> bytes:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-
 from securemem.scanning.needles import forms_of
 from securemem.scanning.scanner import scan_process
+
 from tests.support import programs
 from tests.support.key_schedules import every_form_of
 from tests.support.residue_child import CASES, derived

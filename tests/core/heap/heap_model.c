@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "heap.h"
+#include "securemem.h"
 #include "os.h"
 
 #define MOST 3000

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "heap.h"
+#include "securemem.h"
 
 #define THREADS 4
 #define OWN 64

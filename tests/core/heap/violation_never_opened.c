@@ -1,4 +1,5 @@
 #include "heap.h"
+#include "securemem.h"
 
 int main(void) {
     if (sm_start() != SM_OK || sm_heap_start((size_t)1 << 20) != SM_OK) return 1;
