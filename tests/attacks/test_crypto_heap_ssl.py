@@ -11,8 +11,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
-from securemem.scanning.scanner import scan_process
 
+from securemem.scanning import scan_process
 from tests.support import programs
 from tests.support.residue import needles_of
 

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from securemem.scanning.needles import forms_of
-from securemem.scanning.scanner import scan_process
 
+from securemem.scanning import forms_of, scan_process
 from tests.support import programs
 from tests.support.key_schedules import every_form_of
 from tests.support.residue_child import CASES, derived
@@ -20,7 +19,7 @@ from tests.support.residue_child import CASES, derived
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from securemem.scanning.needles import Needle
+    from securemem.scanning import Needle
 
 PATIENCE = 60
 Encoding, Format = serialization.Encoding, serialization.PrivateFormat
