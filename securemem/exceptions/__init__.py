@@ -16,6 +16,7 @@
     ├── ConfigurationError (RuntimeError)     configure() after the first use
     ├── ArenaClosedError (ValueError)         a secret asked of a closed arena
     ├── DecryptionError (ValueError)          a ciphertext that does not decrypt, whatever the reason
+    │   └── WrongKeyEncryptionKeyError        ... a store's root key: a wrong passphrase
     ├── VerificationError (ValueError)        a tag or signature that does not fit
     ├── PeerKeyError (ValueError)             a public key that no secret can be agreed with
     ├── KeyExhaustedError (RuntimeError)      a key encrypted as many messages as it may
@@ -26,6 +27,10 @@
     ├── StoreBusyError (RuntimeError)         a change of a store within a change by the same thread
     ├── StoreTimerError (RuntimeError)        no thread for the timers of a store, which stays locked
     ├── NoKeyEncryptionKeyError (RuntimeError) a store that nothing could unlock was to be locked
+    ├── StoreTamperedError (ValueError)       a store's file is damaged, or was changed without its root key
+    ├── ForeignFileError (ValueError)         a file that is not a store
+    ├── NewerFormatError (ValueError)         a store in a later format
+    ├── StoreExistsError (FileExistsError)    a file where a store was to be made
     ├── InputError (ValueError)               what came in cannot be used
     │   ├── EmptyInputError / InputTooLongError   ... nothing, or more than the limit
     │   └── InputEndedError (EOFError) / FormatError   ... it ended too early, or is not hex, base64, JSON
@@ -41,6 +46,7 @@
     │   │   └── LockLostError                 verify() could not lock again what had lost its lock
     │   ├── ProtectionError                   ... another required protection
     │   ├── RandomError                       ... random bytes
+    │   ├── StoreFileError                    ... to read or write a store's file
     │   ├── TransferError                     ... to open, read or write what a secret comes from or goes to
     │   │   └── MissingFileError (FileNotFoundError) / RefusedFileError (PermissionError) / TransferTimeoutError
     │   ├── TerminalError                     ... the terminal, or it went away
@@ -63,6 +69,23 @@ A wrong type is Python's own TypeError. No message holds a byte of a secret.
 
 from __future__ import annotations
 
+from securemem.exceptions._base import DecryptionError, SecureMemError, SystemRefusalError
+from securemem.exceptions._store import (
+    ForeignFileError,
+    KeyExistsError,
+    KeyNotFoundError,
+    KeyPolicyError,
+    NewerFormatError,
+    NoKeyEncryptionKeyError,
+    StoreBusyError,
+    StoreExistsError,
+    StoreFileError,
+    StoreLockedError,
+    StoreTamperedError,
+    StoreTimerError,
+    WrongKeyEncryptionKeyError,
+)
+
 __all__ = [
     "ArenaClosedError",
     "ArenaFullError",
@@ -75,6 +98,7 @@ __all__ = [
     "EmptyInputError",
     "ExportedError",
     "ExposedFileError",
+    "ForeignFileError",
     "ForkedError",
     "FormatError",
     "FrozenError",
@@ -100,6 +124,7 @@ __all__ = [
     "MappingLimitError",
     "MissingFileError",
     "MissingSecretError",
+    "NewerFormatError",
     "NoKeyEncryptionKeyError",
     "OutOfMemoryError",
     "PeerKeyError",
@@ -113,7 +138,10 @@ __all__ = [
     "SourceError",
     "StackLimitError",
     "StoreBusyError",
+    "StoreExistsError",
+    "StoreFileError",
     "StoreLockedError",
+    "StoreTamperedError",
     "StoreTimerError",
     "SystemRefusalError",
     "TerminalError",
@@ -122,11 +150,8 @@ __all__ = [
     "UnmappedError",
     "VerificationError",
     "WipedError",
+    "WrongKeyEncryptionKeyError",
 ]
-
-
-class SecureMemError(Exception):
-    """The base of every exception of securemem."""
 
 
 class ForkedError(SecureMemError, RuntimeError):
@@ -177,10 +202,6 @@ class ArenaClosedError(SecureMemError, ValueError):
     """A secret was asked of an arena that is closed."""
 
 
-class DecryptionError(SecureMemError, ValueError):
-    """A ciphertext was not decrypted: wrong key, nonce or associated data, or it was changed; it is not said which."""
-
-
 class VerificationError(SecureMemError, ValueError):
     """A message authentication code or signature does not fit its message and key."""
 
@@ -191,42 +212,6 @@ class PeerKeyError(SecureMemError, ValueError):
 
 class KeyExhaustedError(SecureMemError, RuntimeError):
     """A key has encrypted as many messages as random nonces allow: use a new key."""
-
-
-class KeyPolicyError(SecureMemError, PermissionError):
-    """The policy of a key, or the state of its version, forbids what was asked; the message says which rule."""
-
-
-class KeyNotFoundError(SecureMemError, KeyError):
-    """The store has no key, or no opaque secret, of that name, or the key no such version."""
-
-    def __str__(self) -> str:
-        """Show the message as it is; KeyError would show it in quotes."""
-        return Exception.__str__(self)
-
-
-class KeyExistsError(SecureMemError, ValueError):
-    """The store has a key or an opaque secret of that name already."""
-
-
-class StoreLockedError(SecureMemError, RuntimeError):
-    """The key store is locked; the message says since when and what unlocks it."""
-
-
-class StoreBusyError(SecureMemError, RuntimeError):
-    """A callback or signal handler was to change a key store that its own thread is changing."""
-
-
-class StoreTimerError(SecureMemError, RuntimeError):
-    """The thread for a key store's timers could not be started: the store was not opened, or not unlocked."""
-
-
-class NoKeyEncryptionKeyError(SecureMemError, RuntimeError):
-    """A store without a key-encryption key was to be locked: its keys would be lost."""
-
-
-class SystemRefusalError(SecureMemError, OSError):
-    """The kernel refused a system call; `errno` and `strerror` say how."""
 
 
 class LockError(SystemRefusalError):
