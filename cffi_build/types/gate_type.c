@@ -31,9 +31,8 @@ static PyObject *ended(Gate *self, uint64_t generation, PyObject *result) {
  * has an owner goes by the owner's rules. */
 static bool is_allowed(Cell *cell, PyObject *work) {
     Cell *rules = cell->owner == NULL ? cell : cell->owner;
-    if (cell->value == NULL) return false;
-    if (rules->free != NULL && PySet_Contains(rules->free, work) == 1) return true;
-    if (rules->counted == NULL || rules->tickets == NULL || PySet_Contains(rules->counted, work) != 1) return false;
+    if (cell->value == NULL || rules->counted == NULL || rules->free == NULL || rules->tickets == NULL) return false;
+    if (PySet_Contains(rules->counted, work) != 1) return PySet_Contains(rules->free, work) == 1;
     PyObject *ticket = PyIter_Next(rules->tickets);
     Py_XDECREF(ticket);
     return ticket != NULL;

@@ -86,7 +86,7 @@ def version_of(key: StoredKey, box: Buffer, operation: str = "decrypt") -> Versi
 def encrypt(version: Version, secret: SecureBytes, data: Buffer, context: bytes) -> bytes:
     """A box: header, nonce and ciphertext, with header and context as associated data."""
     head = version.header
-    return version.cipher.seal(secret, head, None, data, head + context)
+    return version.cipher.seal(secret, head, None, data, head + context if context else head)
 
 
 def encrypt_into(version: Version, secret: SecureBytes, data: Buffer, out: Buffer, context: bytes) -> None:
@@ -115,7 +115,7 @@ def keep(version: Version, secret: SecureBytes, wanted: Callable[[Kept, Keeper],
 def encrypt_kept(kept: Kept, prepared: Prepared, data: Buffer, context: bytes) -> bytes:
     """A box, by a session."""
     head = kept.header
-    return kept.cipher.seal(prepared, head, None, data, head + context)
+    return kept.cipher.seal(prepared, head, None, data, head + context if context else head)
 
 
 def encrypt_into_kept(kept: Kept, prepared: Prepared, data: Buffer, out: Buffer, context: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
+from itertools import repeat
 
 from securemem._frozen import Frozen
 from securemem.exceptions import KeyExhaustedError, KeyNotFoundError, KeyPolicyError, SecureMemError
@@ -182,7 +183,7 @@ class Version(Cell):
         size = _tickets.block(self.most_messages, facts.drawn)
         if size == 0:
             self._exhausted()
-        left = iter(range(size))
+        left = repeat(1, size)  # an iterator that makes no object for each
         next(left)
         self.key.contents.keep_drawn(self, facts.__replace__(drawn=facts.drawn + size), left)
 
