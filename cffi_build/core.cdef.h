@@ -5,7 +5,8 @@
 enum sm_status {
     SM_OK, SM_BAD_SIZE, SM_FORKED, SM_WIPED, SM_EXPORTED, SM_FROZEN, SM_CLOSED, SM_FULL, SM_CONFIGURED,
     SM_LOCK_LIMIT, SM_LOCK_FAILED, SM_NO_MEMORY, SM_REFUSED, SM_NO_RANDOM, SM_NO_BACKEND, SM_BAD_SOURCE,
-    SM_UNMAPPED, SM_MAPPINGS, SM_LOCK_LOST, SM_NO_SMAPS, SM_NO_STACK, ...
+    SM_UNMAPPED, SM_MAPPINGS, SM_LOCK_LOST, SM_NO_SMAPS, SM_NO_STACK,
+    SM_HOLDS_SECRETS, ...
 };
 enum sm_at_rest { SM_AT_REST_NOACCESS, SM_AT_REST_READWRITE, ... };
 enum sm_lock { SM_LOCK_REQUIRE, SM_LOCK_WARN, ... };
@@ -31,10 +32,11 @@ enum sm_status sm_arena_fits(sm_arena *arena, size_t *out, size_t length, size_t
 
 size_t sm_secret_purge(void);
 
-enum sm_status sm_page_lock(uint64_t *generation, const void *address, size_t length, bool on_fault);
-enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t generation);
+enum sm_status sm_page_lock(uint64_t *ticket, const void *address, size_t length, bool on_fault);
+enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t ticket);
+enum sm_status sm_page_undo(const void *address, size_t length);
 enum sm_status sm_page_is_locked(bool *out, const void *address, size_t length);
-bool sm_page_lock_lives(uint64_t generation);
+bool sm_page_lock_lives(const void *address, size_t length, uint64_t ticket);
 
 struct sm_unlocking { size_t unlocked_bytes; size_t gap_bytes; uint64_t gap_nanoseconds; };
 enum sm_status sm_lock_all(bool current, bool future, bool on_fault);

@@ -28,7 +28,8 @@ enum sm_status {
     SM_MAPPINGS,    /* vm.max_map_count is reached */
     SM_LOCK_LOST,   /* pages that should be locked are not, and could not be locked again */
     SM_NO_SMAPS,    /* /proc/self/smaps cannot be read */
-    SM_NO_STACK     /* the thread's stack has no such room */
+    SM_NO_STACK,    /* the thread's stack has no such room */
+    SM_HOLDS_SECRETS /* pages of secrets, which only their arena unlocks */
 };
 
 enum sm_at_rest { SM_AT_REST_NOACCESS = 0, SM_AT_REST_READWRITE = 1 };

@@ -103,8 +103,8 @@ static enum sm_status open_units(struct tier *tier, size_t units) {
     if (error == 0) error = sm_os_protect(address, length, SM_ACCESS_WRITE);
     if (error != 0) return sm_fail_by_error(error);
     if (tier == &tiers[SM_TIER_LOCKED]) {
-        uint64_t generation;
-        enum sm_status status = sm_page_lock(&generation, address, length, false);
+        uint64_t ticket;
+        enum sm_status status = sm_page_lock(&ticket, address, length, false);
         if (status != SM_OK) { /* nothing was written there: zero, and unlocked again */
             sm_os_protect(address, length, SM_ACCESS_NONE);
             return status;
@@ -200,9 +200,9 @@ bool sm_units_are_lost(void) {
 /* -- the whole -- */
 
 static void lock_again(void) {
-    uint64_t generation;
+    uint64_t ticket;
     size_t length = tiers[SM_TIER_LOCKED].top * SM_UNIT;
-    counts.lost = length > 0 && sm_page_lock(&generation, sm_heap_base, length, false) != SM_OK;
+    counts.lost = length > 0 && sm_page_lock(&ticket, sm_heap_base, length, false) != SM_OK;
     counts.locked = counts.lost ? 0 : length;
 }
 
@@ -223,6 +223,7 @@ enum sm_status sm_units_start(void) {
     }
     sm_spans = spans;
     sm_heap_base = base;
+    sm_page_locks_keep(base, SM_LOCKED_UNITS * SM_UNIT);
     return SM_OK;
 }
 

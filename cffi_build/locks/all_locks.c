@@ -91,6 +91,7 @@ static bool collect(struct kept *kept) {
     if (kept->stretches == NULL) return false;
     sm_secret_pages_visit(keep_window, kept);
     for (size_t i = 0; i < counts; i++) {
+        if (counted[i].locks == 0) continue;
         kept->stretches[kept->count++] = (struct stretch){counted[i].start, counted[i].end};
     }
     qsort(kept->stretches, kept->count, sizeof *kept->stretches, by_start);

@@ -1,9 +1,13 @@
 /* page_counts.c: lock counts as a sorted array of stretches.
  *
- * Every stretch begins and ends where a live lock does, so n locks make at
- * most 2n - 1 stretches.  The array has that room before a lock is added:
- * dropping one splits and merges, and can never run out of memory.  A lock of
- * a gigabyte is one entry; finding one is a binary search.
+ * Every stretch begins and ends where a live lock or an undone stretch does, so
+ * n locks and m of those make at most 2(n + m) - 1 stretches.  The array has
+ * that room before a lock is added or undone: dropping one splits and merges,
+ * and can never run out of memory.  A lock of a gigabyte is one entry; finding
+ * one is a binary search.
+ *
+ * Tickets grow.  What a munlock undid are the locks up to the last ticket of
+ * that moment; those made later count.
  */
 #include "page_counts.h"
 
@@ -16,6 +20,9 @@ static struct sm_counted *stretches;
 static size_t used;
 static size_t room;
 static size_t live; /* locks */
+static size_t cuts; /* undone stretches, at most */
+static uint64_t last_ticket;
+static uint64_t forgotten; /* locks up to this ticket are another process's */
 
 /* The first stretch that ends above the address. */
 static size_t find(uintptr_t address) {
@@ -55,7 +62,7 @@ static void fill(uintptr_t start, uintptr_t end) {
 
 static bool continues(const struct sm_counted *before, const struct sm_counted *after) {
     return before->end == after->start && before->locks == after->locks && before->full == after->full &&
-           before->pending == after->pending;
+           before->pending == after->pending && before->undone == after->undone && before->up_to == after->up_to;
 }
 
 /* Removes what nobody holds and joins equal neighbours, from one stretch below the range to one above. */
@@ -65,7 +72,7 @@ static void tidy(uintptr_t start, uintptr_t end) {
     size_t to = from;
     size_t i = from;
     for (; i < used && stretches[i].start <= end; i++) {
-        if (stretches[i].locks == 0) continue;
+        if (stretches[i].locks + stretches[i].undone == 0) continue;
         if (to > 0 && continues(&stretches[to - 1], &stretches[i])) stretches[to - 1].end = stretches[i].end;
         else stretches[to++] = stretches[i];
     }
@@ -74,7 +81,7 @@ static void tidy(uintptr_t start, uintptr_t end) {
 }
 
 static bool make_room(void) {
-    size_t needed = 2 * (live + 1);
+    size_t needed = 2 * (live + cuts + 1);
     if (needed <= room) return true;
     size_t larger = needed < 32 ? 64 : 2 * needed;
     struct sm_counted *moved = realloc(stretches, larger * sizeof *moved);
@@ -82,6 +89,10 @@ static bool make_room(void) {
     stretches = moved;
     room = larger;
     return true;
+}
+
+uint64_t sm_counts_ticket(void) {
+    return ++last_ticket;
 }
 
 bool sm_counts_add(uintptr_t start, uintptr_t end, bool full) {
@@ -106,18 +117,50 @@ void sm_counts_settle(uintptr_t start, uintptr_t end) {
     tidy(start, end);
 }
 
-void sm_counts_drop(uintptr_t start, uintptr_t end, bool full, void (*unlock)(uintptr_t start, uintptr_t end, void *context),
-                    void *context) {
+/* One lock less; whether none is left. */
+static bool drop_one(struct sm_counted *stretch, uint64_t ticket, bool full) {
+    if (stretch->up_to >= ticket) {
+        if (--stretch->undone == 0) stretch->up_to = 0;
+        return stretch->locks == 0;
+    }
+    if (stretch->locks == 0) sm_os_abort("a page lock was released that is not held");
+    if (full) stretch->full--;
+    return --stretch->locks == 0;
+}
+
+void sm_counts_drop(uint64_t ticket, uintptr_t start, uintptr_t end, bool full,
+                    void (*unlock)(uintptr_t start, uintptr_t end, void *context), void *context) {
     split(start);
     split(end);
     for (size_t i = find(start); i < used && stretches[i].start < end; i++) {
-        if (stretches[i].locks == 0) sm_os_abort("a page lock was released that is not held");
-        stretches[i].locks--;
-        if (full) stretches[i].full--;
-        if (stretches[i].locks == 0) unlock(stretches[i].start, stretches[i].end, context);
+        if (drop_one(&stretches[i], ticket, full)) unlock(stretches[i].start, stretches[i].end, context);
     }
     tidy(start, end);
     live--;
+}
+
+bool sm_counts_undo(uintptr_t start, uintptr_t end) {
+    cuts = 1;
+    for (size_t i = 0; i < used; i++) cuts += stretches[i].undone > 0;
+    if (!make_room()) return false;
+    split(start);
+    split(end);
+    for (size_t i = find(start); i < used && stretches[i].start < end; i++) {
+        if (stretches[i].locks == 0) continue;
+        stretches[i].undone += stretches[i].locks;
+        stretches[i].up_to = last_ticket;
+        stretches[i].locks = stretches[i].full = 0;
+    }
+    tidy(start, end);
+    return true;
+}
+
+bool sm_counts_hold(uint64_t ticket, uintptr_t start, uintptr_t end) {
+    if (ticket <= forgotten) return false;
+    for (size_t i = find(start); i < used && stretches[i].start < end; i++) {
+        if (stretches[i].up_to >= ticket) return false;
+    }
+    return true;
 }
 
 const struct sm_counted *sm_counts_all(size_t *count) {
@@ -128,4 +171,6 @@ const struct sm_counted *sm_counts_all(size_t *count) {
 void sm_counts_forget(void) {
     used = 0;
     live = 0;
+    cuts = 0;
+    forgotten = last_ticket;
 }

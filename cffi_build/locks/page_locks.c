@@ -27,11 +27,20 @@
 #include "pages.h"
 
 static bool all_covered;
+static uintptr_t kept_start; /* pages that hold others' secrets, and that only their owner unlocks */
+static uintptr_t kept_end;
 
 bool sm_page_locks_cover_all(bool covered) {
     bool before = all_covered;
     all_covered = covered;
     return before;
+}
+
+void sm_page_locks_keep(const void *address, size_t length) {
+    sm_enter();
+    kept_start = (uintptr_t)address;
+    kept_end = kept_start + length;
+    sm_leave();
 }
 
 void sm_page_locks_forget(void) {
@@ -87,9 +96,9 @@ static void unlock_stretch(uintptr_t start, uintptr_t end, void *context) {
     }
 }
 
-static int release_range(uintptr_t start, uintptr_t end, bool on_fault) {
+static int release_range(uint64_t ticket, uintptr_t start, uintptr_t end, bool on_fault) {
     struct release release = {.keep = all_covered || holds_secrets(start, end)};
-    sm_counts_drop(start, end, !on_fault, unlock_stretch, &release);
+    sm_counts_drop(ticket, start, end, !on_fault, unlock_stretch, &release);
     return release.error;
 }
 
@@ -101,14 +110,14 @@ static enum sm_status begin_lock(bool *made, size_t *secrets, uintptr_t start, u
     return SM_OK;
 }
 
-enum sm_status sm_page_lock(uint64_t *generation, const void *address, size_t length, bool on_fault) {
+enum sm_status sm_page_lock(uint64_t *ticket, const void *address, size_t length, bool on_fault) {
     uintptr_t start = 0;
     uintptr_t end = 0;
     bool made = false;
     size_t secrets = 0;
     enum sm_status status = SM_OK;
     sm_enter();
-    *generation = sm_generation();
+    *ticket = sm_counts_ticket();
     if (length == 0) made = true;
     else if (whole_pages(&start, &end, address, length)) status = begin_lock(&made, &secrets, start, end, on_fault);
     else status = sm_fail_in(SM_LOCK_FAILED, on_fault ? "mlock2" : "mlock", EINVAL, length);
@@ -119,25 +128,46 @@ enum sm_status sm_page_lock(uint64_t *generation, const void *address, size_t le
     if (error != 0) status = sm_lock_range_refusal(error, start, end, secrets);
     sm_enter();
     sm_counts_settle(start, end);
-    if (status != SM_OK) release_range(start, end, on_fault);
+    if (status != SM_OK) release_range(*ticket, start, end, on_fault);
     sm_leave();
     return status;
 }
 
-enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t generation) {
+static enum sm_status unlock_refusal(int error, size_t length) {
+    return sm_fail_in(error == ENOMEM ? SM_MAPPINGS : SM_LOCK_FAILED, "munlock", error, length);
+}
+
+enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t ticket) {
     uintptr_t start;
     uintptr_t end;
     if (length == 0 || !whole_pages(&start, &end, address, length)) return SM_OK;
     sm_enter();
-    int error = generation == sm_generation() ? release_range(start, end, on_fault) : 0;
+    int error = sm_counts_hold(ticket, 0, 0) ? release_range(ticket, start, end, on_fault) : 0;
     sm_leave();
-    if (error == 0) return SM_OK;
-    return sm_fail_in(error == ENOMEM ? SM_MAPPINGS : SM_LOCK_FAILED, "munlock", error, end - start);
+    return error == 0 ? SM_OK : unlock_refusal(error, end - start);
 }
 
-bool sm_page_lock_lives(uint64_t generation) {
+enum sm_status sm_page_undo(const void *address, size_t length) {
+    uintptr_t start;
+    uintptr_t end;
+    struct release release = {.keep = false};
+    if (length == 0 || !whole_pages(&start, &end, address, length)) return SM_OK;
     sm_enter();
-    bool lives = generation == sm_generation();
+    bool refused = holds_secrets(start, end) || (start < kept_end && end > kept_start);
+    bool undone = !refused && sm_counts_undo(start, end);
+    if (undone) unlock_stretch(start, end, &release);
+    sm_leave();
+    if (refused) return SM_HOLDS_SECRETS;
+    if (!undone) return sm_fail_in(SM_NO_MEMORY, "realloc", ENOMEM, end - start);
+    return release.error == 0 ? SM_OK : unlock_refusal(release.error, end - start);
+}
+
+bool sm_page_lock_lives(const void *address, size_t length, uint64_t ticket) {
+    uintptr_t start = 0;
+    uintptr_t end = 0;
+    if (length > 0 && !whole_pages(&start, &end, address, length)) return false;
+    sm_enter();
+    bool lives = sm_counts_hold(ticket, start, end);
     sm_leave();
     return lives;
 }

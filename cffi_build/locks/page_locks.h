@@ -5,11 +5,17 @@
 
 #include "words.h"
 
-enum sm_status sm_page_lock(uint64_t *generation, const void *address, size_t length, bool on_fault);
-/* The same range and generation; nothing to do in a child forked since. */
-enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t generation);
+/* The ticket tells this lock from others of the same pages. */
+enum sm_status sm_page_lock(uint64_t *ticket, const void *address, size_t length, bool on_fault);
+/* The same range and ticket; nothing to do in a child forked since. */
+enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t ticket);
+/* The kernel's munlock: undoes every lock of these pages, whoever made it. */
+enum sm_status sm_page_undo(const void *address, size_t length);
 enum sm_status sm_page_is_locked(bool *out, const void *address, size_t length);
-bool sm_page_lock_lives(uint64_t generation); /* false in a child forked since */
+/* False in a child forked since, and where a page of it was undone. */
+bool sm_page_lock_lives(const void *address, size_t length, uint64_t ticket);
+/* Pages of another owner's secrets, one range: sm_page_undo refuses them. */
+void sm_page_locks_keep(const void *address, size_t length);
 
 /* For the core's own units, under the core's mutex. */
 

@@ -74,6 +74,7 @@ struct lock_totals {
 /* Page by page, for part of a stretch may have been unlocked or unmapped. */
 static void check_stretch(struct reading *reading, struct lock_totals *totals, const struct sm_counted *counted) {
     size_t page = sm_os_page_size();
+    if (counted->locks == 0) return;
     totals->bytes += counted->end - counted->start;
     if (counted->pending > 0 || sm_mappings_hold(&reading->mappings, counted->start, counted->end)) return;
     for (uintptr_t start = counted->start; start < counted->end; start += page) {

@@ -49,6 +49,10 @@ _MESSAGES: dict[int, tuple[type[exceptions.SecureMemError], str]] = {
         "the kernel would have to split a mapping, and this process has as many as it may: raise vm.max_map_count "
         "(sysctl), or lock fewer, larger ranges; what was locked before still is",
     ),
+    lib.SM_HOLDS_SECRETS: (
+        exceptions.InvalidArgumentError,
+        "pages of secrets are unlocked by nobody: wipe the secrets, or close their arena; nothing was unlocked",
+    ),
     lib.SM_NO_STACK: (
         exceptions.StackLimitError,
         "the thread's stack has no such room: ask for less, or raise RLIMIT_STACK (`ulimit -s KIB`), or for threads "

@@ -18,6 +18,7 @@ __all__ = [
     "page_is_locked",
     "page_lock",
     "page_lock_lives",
+    "page_undo",
     "page_unlock",
     "reserve_stack",
     "unlock_all",
@@ -26,50 +27,55 @@ __all__ = [
 
 
 # Looked up once: a page lock costs little more than its two system calls.
-_from_buffer, _generation = ffi.from_buffer, ffi.typeof("uint64_t *")
+_from_buffer, _ticket = ffi.from_buffer, ffi.typeof("uint64_t *")
 
 _page_lock, _page_unlock = lib.sm_page_lock, lib.sm_page_unlock
 
 
-def page_lock(buffer: Any, on_fault: bool) -> tuple[Any, int]:
-    """Lock a buffer's pages; the export that keeps it in place, and the fork generation of the lock."""
+def _export(buffer: Any) -> Any:
+    """A buffer's bytes where they lie."""
     try:
-        export = _from_buffer(buffer)
+        return _from_buffer(buffer)
     except exceptions.SecureMemError:  # a secret's own, which says more
         raise
     except (BufferError, ValueError) as error:
         raise exceptions.SourceError("the buffer must be contiguous, to be locked where it lies") from error
-    generation = ffi.new(_generation)
-    status = _page_lock(generation, export, len(export), on_fault)
+
+
+def page_lock(buffer: Any, on_fault: bool) -> tuple[Any, int]:
+    """Lock a buffer's pages; the export that keeps it in place, and the ticket of the lock."""
+    export = _export(buffer)
+    ticket = ffi.new(_ticket)
+    status = _page_lock(ticket, export, len(export), on_fault)
     if status:
         ffi.release(export)
         raise_status(status)
-    return export, generation[0]
+    return export, ticket[0]
 
 
-def page_unlock(export: Any, on_fault: bool, generation: int) -> None:
+def page_unlock(export: Any, on_fault: bool, ticket: int) -> None:
     """Drop a lock; the buffer goes with the export."""
-    status = _page_unlock(export, len(export), on_fault, generation)
+    status = _page_unlock(export, len(export), on_fault, ticket)
     if status:
         ffi.release(export)  # the traceback would keep it
         raise_status(status)
 
 
-def page_lock_lives(generation: int) -> bool:
-    """Whether a lock was made by this process, and not by one it was forked from."""
-    return bool(lib.sm_page_lock_lives(generation))
+def page_undo(buffer: Any) -> None:
+    """Undo every lock of a buffer's pages."""
+    with _export(buffer) as export:
+        check(lib.sm_page_undo(export, len(export)))
+
+
+def page_lock_lives(export: Any, ticket: int) -> bool:
+    """Whether a lock was made by this process, not by one it was forked from, and no page of it was undone."""
+    return bool(lib.sm_page_lock_lives(export, len(export), ticket))
 
 
 def page_is_locked(buffer: Any) -> bool:
     """Whether every page of a buffer is locked, by smaps."""
     out = ffi.new("bool *")
-    try:
-        export = ffi.from_buffer(buffer)
-    except exceptions.SecureMemError:  # the same
-        raise
-    except (BufferError, ValueError) as error:
-        raise exceptions.SourceError("the buffer must be contiguous") from error
-    with export:
+    with _export(buffer) as export:
         check(lib.sm_page_is_locked(out, export, len(export)))
     return bool(out[0])
 

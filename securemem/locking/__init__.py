@@ -4,7 +4,8 @@ Secrets are locked without this module. It is for what lies beside them: a bytea
 contiguous buffer; and for programs that lock all of themselves. Source: mlock(2), mlockall(2), POSIX.1-2008.
 
 The kernel's locks do not stack: one munlock undoes any number of mlocks, for the whole page. Here they are counted
-per page, and a page is unlocked when its last `PageLock` goes. Secrets' own pages are never unlocked here.
+per page, and a page is unlocked when its last `PageLock` goes, or by `munlock` for all of them. Secrets' own pages are
+never unlocked here.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ __all__ = [
     "locked_bytes",
     "mlock",
     "mlockall",
+    "munlock",
     "munlockall",
     "posix_support",
     "raise_lock_limit",
@@ -51,10 +53,10 @@ class PageLock:
     is gone with it; unlock() says nothing, `verify_locks` counts it.
     """
 
-    __slots__ = ("__weakref__", "_exports", "_generation", "_on_fault")
+    __slots__ = ("__weakref__", "_exports", "_on_fault", "_ticket")
 
     _exports: list[Any]  # cffi's view of the buffer, none once unlocked: two threads cannot both pop it
-    _generation: int
+    _ticket: int
     _on_fault: bool
 
     def __new__(cls) -> Self:
@@ -72,12 +74,12 @@ class PageLock:
             export = self._exports.pop()
         except IndexError:
             return
-        binding.page_unlock(export, self._on_fault, self._generation)
+        binding.page_unlock(export, self._on_fault, self._ticket)
 
     @property
     def held(self) -> bool:
-        """Whether this lock counts: not given back, and made in this process."""
-        return bool(self._exports) and binding.page_lock_lives(self._generation)
+        """Whether this lock counts: not given back, made in this process, and no page of it undone by munlock()."""
+        return any(binding.page_lock_lives(export, self._ticket) for export in self._exports)
 
     @property
     def nbytes(self) -> int:
@@ -125,10 +127,24 @@ def mlock(buffer: Buffer, *, on_fault: bool = False) -> PageLock:
     unlocked again unless another PageLock holds them. A lock that somebody set there without this module is lost.
     Mappings of devices and of huge page files are passed over by the kernel without an error: see `is_locked`.
     """
-    export, generation = binding.page_lock(buffer, on_fault)
+    export, ticket = binding.page_lock(buffer, on_fault)
     lock = object.__new__(PageLock)
-    lock._exports, lock._generation, lock._on_fault = [export], generation, on_fault
+    lock._exports, lock._ticket, lock._on_fault = [export], ticket, on_fault
     return lock
+
+
+def munlock(buffer: Buffer) -> None:
+    """Unlock the pages that a buffer lies in, as the kernel's munlock does: however often they were locked.
+
+    buffer: as for `mlock`. Every PageLock is void on these pages from then on, and `held` is False; what it covers
+    beside them stays locked until it is given back. Locks made later count. Pages that a mlockall() locked are unlocked
+    too. To give one lock back, use PageLock.unlock(), which leaves the pages that other locks hold.
+
+    Raises InvalidArgumentError where one of the pages holds secrets, of an arena or the crypto heap, SourceError (not
+    contiguous), MappingLimitError (vm.max_map_count: a page stays locked), LockError (anything else). Source:
+    munlock(2).
+    """
+    binding.page_undo(buffer)
 
 
 def mlockall(*, current: bool = True, future: bool = False, on_fault: bool = False) -> None:

@@ -30,6 +30,7 @@ class Locks(RuleBasedStateMachine):
         self.memory[:] = b"x" * len(self.memory)
         self.start = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         self.held = []
+        self.counting = {}  # for each lock given out the pages that it still counts on
         self.counts = [0] * PAGES
         self.locked = set()
         self.everything = self.future = False
@@ -59,17 +60,30 @@ class Locks(RuleBasedStateMachine):
             self.counts[page] += 1
         self.locked |= set(pages)
         self.held.append(lock)
+        self.counting[lock] = set(pages)
         return lock, pages
 
     @rule(held=consumes(locks))
     def unlock(self, held):
         """Any lock; pages that lose their last one are unlocked, unless mlockall() is in force."""
         lock, pages = held
+        assert lock.held == (self.counting[lock] == set(pages))
         lock.unlock()
-        for page in pages:
+        for page in self.counting.pop(lock):
             self.counts[page] -= 1
         if not self.everything:
             self.locked -= set(pages) - self.counted
+
+    @rule(first=st.integers(0, PAGES * PAGE - 1), length=st.integers(1, 4 * PAGE))
+    def munlock(self, first, length):
+        """Any range; its pages lose every lock, and their locks keep their other pages."""
+        part = memoryview(self.memory)[first : first + length]
+        locking.munlock(part)
+        for page in range(first // PAGE, (first + len(part) - 1) // PAGE + 1):
+            self.counts[page] = 0
+            self.locked.discard(page)
+            for pages in self.counting.values():
+                pages.discard(page)
 
     @rule(page=st.integers(0, PAGES - 1))
     def foreign_munlock(self, page):
