@@ -37,6 +37,7 @@ class Plan(NamedTuple):
     restore: dict[str, str | None]
     strict: bool
     lock_everything: bool
+    crypto_heap: bool
 
 
 def restore_environment(before: dict[str, str | None]) -> None:
@@ -73,6 +74,18 @@ def _why_not_wiped(c_library: str) -> str:
     return "the allocators did not take PYTHONMALLOC and GLIBC_TUNABLES"
 
 
+def _turn_crypto_heap_on() -> list[str]:
+    """Serve cryptography's memory from the crypto heap; why that cannot be, as a sentence."""
+    from securemem import crypto_heap  # noqa: PLC0415 - see _import_securemem
+    from securemem.exceptions import SecureMemError  # noqa: PLC0415 - the same
+
+    try:
+        crypto_heap.enable()
+    except SecureMemError as error:
+        return [str(error)]
+    return []
+
+
 def harden_process(*, lock_everything: bool) -> list[str]:
     """Do all that can be done; what could not, as sentences."""
     from securemem.exceptions import SecureMemError  # noqa: PLC0415 - see _import_securemem
@@ -99,6 +112,7 @@ def _original_command(plan: Plan, arguments: list[str]) -> list[str]:
     """A command line that starts the program this way again, for programs that restart themselves."""
     python = sys.orig_argv[: len(sys.orig_argv) - len(arguments) - 2]
     flags = ["--strict"] * plan.strict + ["--lock-everything"] * plan.lock_everything
+    flags += ["--crypto-heap"] * plan.crypto_heap
     return [*python, "-m", "securemem", "run", *flags, *["-m"] * plan.module, plan.target, *arguments]
 
 
@@ -168,6 +182,7 @@ def start() -> None:
     restore_environment(plan.restore)
     _import_securemem()
     failures = harden_process(lock_everything=plan.lock_everything)
+    failures += _turn_crypto_heap_on() if plan.crypto_heap else []
     for failure in failures:
         _say(failure)
     if failures and plan.strict:

@@ -89,6 +89,7 @@ def command(arguments: argparse.Namespace) -> list[str]:
         restore={name: os.environ.get(name) for name in wiping_environment({})},
         strict=arguments.strict,
         lock_everything=arguments.lock_everything,
+        crypto_heap=arguments.crypto_heap,
     )
     return [sys.executable, *_interpreter_options(), bootstrap.__file__, json.dumps(plan._asdict()), *rest]
 
@@ -113,7 +114,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "run",
         help="run a Python program hardened, with freed memory wiped",
-        usage="securemem run [--strict] [--lock-everything] (-m MODULE | SCRIPT | CONSOLE-SCRIPT) [ARG ...]",
+        usage="securemem run [--strict] [--lock-everything] [--crypto-heap] "
+        "(-m MODULE | SCRIPT | CONSOLE-SCRIPT) [ARG ...]",
         description="Runs a Python program in a process that cannot be dumped or traced by its user, and whose freed "
         "memory is overwritten. The exit status is the program's own; 2 if it cannot be started. What could not be "
         "done is said on standard error.",
@@ -121,6 +123,9 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     )
     parser.add_argument("--strict", action="store_true", help="do not start the program if something cannot be done")
     parser.add_argument("--lock-everything", action="store_true", help="lock all memory of the process too (mlockall)")
+    parser.add_argument(
+        "--crypto-heap", action="store_true", help="lock and wipe the memory of cryptography too (crypto_heap.enable)"
+    )
     parser.add_argument("-m", dest="module", nargs="...", metavar="MODULE", help="run a module, as python -m does")
     parser.add_argument(
         "program", nargs="...", metavar="PROGRAM", help="a script, a folder or zip with __main__.py, or a command"

@@ -274,6 +274,23 @@ def test_lock_everything(tmp_path):
     assert hardened(path).stdout == "False\n"
 
 
+HEAP = """
+import sys
+from securemem import crypto_heap
+print(crypto_heap.status().enabled, "--crypto-heap" in sys.orig_argv)
+"""
+
+
+def test_crypto_heap(tmp_path):
+    """The memory of cryptography is served from the crypto heap on demand, and not otherwise; a refusal is said."""
+    path = script(tmp_path, HEAP)
+    assert hardened("--crypto-heap", path).stdout == "True True\n"
+    assert hardened(path).stdout == "False False\n"
+    done = hardened("--crypto-heap", path, python=("-X", "tracemalloc"))
+    assert "the crypto heap cannot be turned on: tracemalloc is tracing" in done.stderr
+    assert done.stdout == "False True\n"
+
+
 @glibc
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="needs setpriv, of util-linux")
 def test_what_cannot_be_locked_is_said_and_the_rest_is_done(tmp_path):
