@@ -139,10 +139,13 @@ static bool grow(struct tier *tier, size_t count) {
     if (units > room(tier)) return false;
     int kept = errno; /* malloc that succeeds, and free, leave it alone */
     enum sm_status status = open_units(tier, units);
-    if (status != SM_OK && units > least) status = open_units(tier, least);
+    counts.refusals += status != SM_OK;
+    if (status != SM_OK && units > least) {
+        status = open_units(tier, least);
+        counts.refusals += status != SM_OK;
+    }
     errno = kept;
     if (status == SM_OK) return true;
-    counts.refusals++;
     if (locks) waiting = PATIENCE;
     return false;
 }

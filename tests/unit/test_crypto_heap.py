@@ -201,6 +201,21 @@ heap._check_locked()
     )
 
 
+def test_it_locks_little_and_holds_many_ciphers():
+    """At most 350 KiB are locked after the first use, and 8 MiB hold 3,000 kept ciphers or more."""
+    run(
+        WORK
+        + """
+heap.enable(budget=8 << 20, lock="require" if heap.binding.lock_limit() is None else "warn")
+works()
+assert heap.status().locked <= 350 << 10
+kept = [AESGCM(bytes(32)) for _ in range(3000)]
+found = heap.status()
+assert found.overflow == 0 and found.locked <= 8 << 20, found
+""",
+    )
+
+
 def test_blocks_over_a_mebibyte_are_not_locked():
     """Argon2's blocks go into the second tier, are no overflow, and leave no frames behind."""
     run(
