@@ -8,6 +8,7 @@
  * library's calloc is one more.
  */
 #include "os.h"
+#include "os_doors.h"
 
 #include "os_faulty.h"
 

@@ -30,8 +30,8 @@ NOT_SANITIZED = {"-D_FORTIFY_SOURCE=3", "-O2"}
 
 
 def verbs() -> dict[str, tuple[str, str]]:
-    """The verbs of os.h that can fail: name to parameters and arguments, as C text."""
-    header = (ROOT / "cffi_build/platform/os.h").read_text()
+    """The verbs of os.h and os_doors.h that can fail: name to parameters and arguments, as C text."""
+    header = "".join((ROOT / "cffi_build/platform" / name).read_text() for name in ("os.h", "os_doors.h"))
     found = {}
     for name, parameters in re.findall(r"^int sm_os_(\w+)\(([^)]*)\);", header, re.MULTILINE):
         arguments = [] if parameters == "void" else [one.split()[-1].lstrip("*") for one in parameters.split(",")]
