@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.interruption import (
     crypto_operations,
     defects,
+    doors_operations,
     keystore_operations,
     secure_bytes_operations,
     store_operations,
@@ -15,6 +16,7 @@ OPERATIONS = [
     *crypto_operations.OPERATIONS,
     *keystore_operations.OPERATIONS,
     *store_operations.OPERATIONS,
+    *doors_operations.OPERATIONS,
 ]
 EVERY = {one.name: one for one in [*OPERATIONS, *defects.OPERATIONS]}
 # What is known to fail, and what mends it.
