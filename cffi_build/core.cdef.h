@@ -88,11 +88,10 @@ void sm_scrub_points_set(size_t depth);
 void sm_entries_count(struct sm_entries_counts *out);
 
 enum sm_slots_answer sm_slots_plan(const char *path, const char *symbol);
-enum sm_slots_answer sm_slots_write(void);
 void sm_slots_forget_plan(void);
 const char *sm_slots_name(void);
 size_t sm_slots_of(size_t entry);
-size_t sm_slots_verify(void);
+bool sm_slots_found(size_t entry);
 size_t sm_slots_left_writable(void);
 
 bool sm_python_prepare(void);

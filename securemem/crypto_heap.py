@@ -49,6 +49,7 @@ _SMALLEST_BUDGET = 64 << 10
 _LARGEST_BUDGET = 512 * _MIB
 # As docs/reference/crypto.md: the deepest use of the stack is 10.3 KiB.
 _SCRUB_DEPTH = 16 << 10
+_PATIENCE = 10  # seconds for another thread that turns it on
 
 # The objects that hold these functions, as these modules see them, and what their slots must include.
 _OBJECTS = {
@@ -178,13 +179,13 @@ def _path_of(name: str) -> str:
 def _plan(names: Iterable[str]) -> None:
     """Plan the slots of all objects; CryptoHeapError where one cannot be done."""
     for name in names:
-        before = binding.slots()
+        found: set[str] = set()
         for module, anchor in _OBJECTS[name]:
             answer, symbol = binding.plan(_path_of(module), anchor)
             if answer:
                 raise _refuse(_REASONS[answer].format(module=module, symbol=symbol))
-        gained = {symbol for symbol, number in binding.slots().items() if number > before.get(symbol, 0)}
-        if missing := _NEEDED[name] - gained:
+            found |= binding.found()
+        if missing := _NEEDED[name] - found:
             raise _refuse(f"{name} has no import slot for {', '.join(sorted(missing))}")
     if not binding.prepare_python():
         raise _refuse("this Python does not export its allocators")
@@ -241,7 +242,10 @@ def enable(
         raise InvalidArgumentError(f'lock must be "require" or "warn", not {lock!r}')
     if scrub not in {"calls", "sections"}:
         raise InvalidArgumentError(f'scrub must be "calls" or "sections", not {scrub!r}')
-    with _state.lock:
+    # With a bound: on Python 3.14 an exception around a with statement may leave a lock held.
+    if not _state.lock.acquire(timeout=_PATIENCE):
+        raise _refuse("another thread is at it")
+    try:
         size = _checked_budget(budget, lock)
         _check_process()
         before = binding.count()["budget"]
@@ -256,6 +260,8 @@ def enable(
         _state.objects = tuple(dict.fromkeys((*_state.objects, *names)))
         _state.policy = lock
         binding.serve(True)
+    finally:
+        _state.lock.release()
 
 
 def _lock_first(policy: Lock) -> None:
@@ -278,9 +284,8 @@ def disable() -> None:
     The slots stay redirected, so that blocks of the heap find their way back. `enable()` turns it on again. A section
     that is entered goes on, without effect.
     """
-    with _state.lock:
-        binding.serve(False)
-        binding.set_scrub(0)
+    binding.serve(False)
+    binding.set_scrub(0)
 
 
 def secret_section() -> Section:
@@ -296,6 +301,7 @@ def secret_section() -> Section:
     """
     if not binding.is_serving():
         raise CryptoHeapError("the crypto heap is off: call crypto_heap.enable() first")
+    binding.verify_slots()
     return binding.section()
 
 
@@ -312,20 +318,19 @@ def _failures(counts: dict[str, int]) -> tuple[str, ...]:
 
 def status() -> HeapStatus:
     """What the heap holds, what leads to it, and what went wrong; slots that other code changed are repaired."""
-    with _state.lock:
-        counts = binding.count()
-        failures = _failures(counts)
-        same = ("budget", "locked", "locked_used", "unlocked", "unlocked_peak", "overflow", "live_blocks", "live_bytes")
-        return HeapStatus(
-            enabled=binding.is_serving(),
-            objects=_state.objects,
-            slots=tuple(binding.slots().items()),
-            sections_refused=counts["python_refused"],
-            failures=failures,
-            python_bytes=counts["python_bytes"],
-            outside=counts["outside"],
-            **{name: counts[name] for name in same},
-        )
+    counts = binding.count()
+    failures = _failures(counts)
+    same = ("budget", "locked", "locked_used", "unlocked", "unlocked_peak", "overflow", "live_blocks", "live_bytes")
+    return HeapStatus(
+        enabled=binding.is_serving(),
+        objects=_state.objects,
+        slots=tuple(binding.slots().items()),
+        sections_refused=counts["python_refused"],
+        failures=failures,
+        python_bytes=counts["python_bytes"],
+        outside=counts["outside"],
+        **{name: counts[name] for name in same},
+    )
 
 
 def _is_on() -> bool:

@@ -2,8 +2,9 @@
  * of the functions that it calls in others.
  *
  * Objects are planned one after the other, then all slots are written at once,
- * or none.  Slots are told by the name of their symbol, never by a count.  The
- * caller lets one thread at a time in.
+ * or none.  Slots are told by the name of their symbol, never by a count.
+ * Writing and verifying want the GIL: two at once would protect a page under
+ * each other.
  */
 #ifndef SM_SLOTS_H
 #define SM_SLOTS_H
@@ -25,6 +26,8 @@ enum sm_slots_answer {
 /* slots_elf.c: plans the slots of the object that holds `symbol`, as the object
  * loaded from `path` sees it. */
 enum sm_slots_answer sm_slots_plan(const char *path, const char *symbol);
+/* Whether the object planned last has slots for the entry of that number. */
+bool sm_slots_found(size_t entry);
 
 /* slots.c */
 enum sm_slots_answer sm_slots_write(void);

@@ -68,6 +68,12 @@ static bool read_tables(struct tables *out, const struct sm_object *object) {
     return out->symbols != NULL && out->names != NULL && !(data[0] != 0 && data[1] != 0);
 }
 
+static bool found[SM_ENTRIES]; /* which entries the object has slots for */
+
+bool sm_slots_found(size_t entry) {
+    return found[entry];
+}
+
 static bool is_slot(uint64_t type) {
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (kinds[i] == type) return true;
@@ -97,8 +103,7 @@ static enum sm_slots_answer plan_slot(const struct sm_object *object, sm_functio
     return sm_slots_add(address, entry, is_protected ? page : 0) ? SM_SLOTS_OK : SM_SLOTS_FULL;
 }
 
-static enum sm_slots_answer plan_table(const struct sm_object *object, const struct tables *tables, int which,
-                                       bool *found) {
+static enum sm_slots_answer plan_table(const struct sm_object *object, const struct tables *tables, int which) {
     size_t size = tables->with_addend[which] ? sizeof(ElfW(Rela)) : sizeof(ElfW(Rel));
     for (size_t at = 0; at + size <= tables->lengths[which]; at += size) {
         ElfW(Rela) relocation = {0};
@@ -130,7 +135,7 @@ static bool allocator_is_known(void) {
 }
 
 /* What an object is given by redirected functions, it must give back by one. */
-static enum sm_slots_answer check_found(const bool *found) {
+static enum sm_slots_answer check_found(void) {
     bool gives = false;
     for (size_t i = 0; i < SM_ENTRIES; i++) gives = gives || (sm_entries[i].gives && found[i]);
     for (size_t i = 0; i < SM_ENTRIES; i++) {
@@ -144,15 +149,15 @@ static enum sm_slots_answer check_found(const bool *found) {
 enum sm_slots_answer sm_slots_plan(const char *path, const char *symbol) {
     struct sm_object object;
     struct tables tables;
-    bool found[SM_ENTRIES] = {false};
+    memset(found, 0, sizeof found);
     if (!allocator_is_known()) return SM_SLOTS_LIBRARY;
     sm_slots_set_name(NULL);
     int error = sm_os_object_find(&object, path, symbol);
     if (error != 0) return error == ENOENT ? SM_SLOTS_NOT_LOADED : SM_SLOTS_STATIC;
     if (!read_tables(&tables, &object)) return SM_SLOTS_FORMAT;
     for (int which = 0; which < 2; which++) {
-        enum sm_slots_answer answer = plan_table(&object, &tables, which, found);
+        enum sm_slots_answer answer = plan_table(&object, &tables, which);
         if (answer != SM_SLOTS_OK) return answer;
     }
-    return check_found(found);
+    return check_found();
 }

@@ -1,11 +1,12 @@
-/* heap_module.c: what of the crypto heap must run with the GIL: the start of
- * Python's allocators, and sections.
+/* heap_module.c: what of the crypto heap must run with the GIL: the writing of
+ * import slots, the start of Python's allocators, and sections.
  *
  * A section that an exception left entered ends when its object goes.
  */
 #include "heap_module.h"
 
 #include "python_allocator.h"
+#include "slots.h"
 
 #define SCRUB_DEPTH ((size_t)64 * 1024)
 
@@ -80,4 +81,16 @@ PyObject *heap_start_python(PyObject *module, PyObject *ignored) {
     (void)ignored;
     sm_python_start();
     Py_RETURN_NONE;
+}
+
+PyObject *heap_write_slots(PyObject *module, PyObject *ignored) {
+    (void)module;
+    (void)ignored;
+    return PyLong_FromLong((long)sm_slots_write());
+}
+
+PyObject *heap_verify_slots(PyObject *module, PyObject *ignored) {
+    (void)module;
+    (void)ignored;
+    return PyLong_FromSize_t(sm_slots_verify());
 }

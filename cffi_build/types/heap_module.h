@@ -9,5 +9,7 @@ extern PyTypeObject *Section_Type;
 PyTypeObject *section_type_make(void);
 PyObject *heap_section(PyObject *module, PyObject *ignored);
 PyObject *heap_start_python(PyObject *module, PyObject *ignored);
+PyObject *heap_write_slots(PyObject *module, PyObject *ignored);
+PyObject *heap_verify_slots(PyObject *module, PyObject *ignored);
 
 #endif

@@ -24,6 +24,7 @@ __all__ = [
     "TAKEN",
     "count",
     "forget_plan",
+    "found",
     "is_locked",
     "is_serving",
     "lock_limit",
@@ -78,11 +79,6 @@ def plan(path: str, symbol: str) -> tuple[int, str]:
     return answer, ffi.string(name).decode() if name != ffi.NULL else symbol
 
 
-def write_slots() -> int:
-    """Write what was planned, all of it or nothing; 0 or SEALED."""
-    return int(lib.sm_slots_write())
-
-
 def refusal() -> tuple[str, int]:
     """The system call that the kernel refused last in this thread, and its errno."""
     failure = lib.sm_failure_get()
@@ -91,13 +87,18 @@ def refusal() -> tuple[str, int]:
 
 def slots() -> dict[str, int]:
     """How many slots lead to each function, planned ones included."""
-    found = {ffi.string(lib.sm_entries_name(i)).decode(): int(lib.sm_slots_of(i)) for i in range(lib.SM_ENTRIES)}
-    return {name: number for name, number in found.items() if number}
+    counts = {ffi.string(lib.sm_entries_name(i)).decode(): int(lib.sm_slots_of(i)) for i in range(lib.SM_ENTRIES)}
+    return {name: number for name, number in counts.items() if number}
+
+
+def found() -> set[str]:
+    """The functions that the object planned last has slots for."""
+    return {ffi.string(lib.sm_entries_name(i)).decode() for i in range(lib.SM_ENTRIES) if lib.sm_slots_found(i)}
 
 
 def verify_slots() -> tuple[int, int]:
     """Write again what other code changed: how many slots that were, ever; and pages that stayed writable."""
-    return int(lib.sm_slots_verify()), int(lib.sm_slots_left_writable())
+    return types.heap_verify_slots(), int(lib.sm_slots_left_writable())
 
 
 def count() -> dict[str, int]:
@@ -108,9 +109,9 @@ def count() -> dict[str, int]:
     lib.sm_heap_count(heap)
     lib.sm_entries_count(entries)
     lib.sm_python_count(python)
-    found = {name: int(getattr(heap.units, name)) for name in _COUNTED}
-    found |= {"live_blocks": heap.live_blocks, "live_bytes": heap.live_bytes, "overflow": heap.overflow}
-    return found | {"outside": entries.outside, "python_bytes": python.live, "python_refused": python.refused}
+    counts = {name: int(getattr(heap.units, name)) for name in _COUNTED}
+    counts |= {"live_blocks": heap.live_blocks, "live_bytes": heap.live_bytes, "overflow": heap.overflow}
+    return counts | {"outside": entries.outside, "python_bytes": python.live, "python_refused": python.refused}
 
 
 # C functions as they are.
@@ -128,6 +129,9 @@ set_scrub: Callable[[int], None] = lib.sm_scrub_points_set
 prepare_python: Callable[[], bool] = lib.sm_python_prepare
 
 set_most_python: Callable[[int], None] = lib.sm_python_set_most
+
+# Writes what was planned, all of it or nothing; 0 or SEALED.
+write_slots: Callable[[], int] = types.heap_write_slots
 
 start_python: Callable[[], None] = types.heap_start_python
 

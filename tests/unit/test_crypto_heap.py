@@ -107,6 +107,47 @@ works(); assert heap.status().enabled
     )
 
 
+def test_an_interrupted_enabling_can_be_repeated():
+    """An exception after the slots were written leaves cryptography at work, and the next enable() goes through."""
+    run(
+        WORK
+        + """
+from securemem._binding import heap as binding
+start = binding.start_python
+def interrupted(): raise KeyboardInterrupt
+binding.start_python = interrupted
+try: heap.enable()
+except KeyboardInterrupt: pass
+else: raise AssertionError
+assert not heap.status().enabled
+works()
+binding.start_python = start
+heap.enable()
+cipher = AESGCM(bytes(32))
+assert heap.status().live_blocks > 0 and heap.status().objects == ("cryptography",)
+"""
+    )
+
+
+def test_two_threads_may_enable_and_look_at_once():
+    """Both find it on; looking, repairing and sections go on meanwhile."""
+    run(
+        WORK
+        + """
+import threading
+from securemem._binding import heap as binding
+def work():
+    for _ in range(50):
+        heap.enable(); heap.status()
+        with heap.secret_section(): works()
+threads = [threading.Thread(target=work) for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert heap.status().enabled and not heap.status().failures
+"""
+    )
+
+
 def test_a_section_serves_pythons_objects_of_its_thread_only():
     """Inside a section, bytes, str and int lie in the heap; outside it, and in another thread, they do not."""
     run(
