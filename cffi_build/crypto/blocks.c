@@ -42,12 +42,25 @@ void sm_xaes_inputs(uint8_t *work, const uint8_t *nonce) {
     sm_wipe(k1, sizeof k1);
 }
 
+static void xor_step(uint8_t *a, uint64_t step) {
+    for (size_t i = 8; i-- > 0; step >>= 8) a[i] ^= (uint8_t)step;
+}
+
+void sm_wrap_load(uint8_t *work, size_t index) {
+    memcpy(work + 8, work + SM_WRAP_HEAD + (index - 1) * 8, 8);
+}
+
+void sm_wrap_store(uint8_t *work, size_t index, uint64_t step) {
+    sm_unwrap_store(work, index);
+    xor_step(work, step);
+}
+
 void sm_unwrap_load(uint8_t *work, size_t index, uint64_t step) {
-    for (size_t i = 8; i-- > 0; step >>= 8) work[i] ^= (uint8_t)step;
-    memcpy(work + 8, work + SM_UNWRAP_HEAD + (index - 1) * 8, 8);
+    xor_step(work, step);
+    sm_wrap_load(work, index);
 }
 
 void sm_unwrap_store(uint8_t *work, size_t index) {
     memcpy(work, work + BLOCK, 8);
-    memcpy(work + SM_UNWRAP_HEAD + (index - 1) * 8, work + BLOCK + 8, 8);
+    memcpy(work + SM_WRAP_HEAD + (index - 1) * 8, work + BLOCK + 8, 8);
 }

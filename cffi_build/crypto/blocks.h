@@ -11,11 +11,13 @@
  *   nonce  24 bytes */
 void sm_xaes_inputs(uint8_t *work, const uint8_t *nonce);
 
-/* AES key unwrap (RFC 3394), one step of which is load, decrypt, store.
- *   work   [A 8][B 8]              the block to decrypt
+/* AES key wrap and unwrap (RFC 3394), one step of which is load, encrypt or decrypt, store.
+ *   work   [A 8][B 8]              the block to encrypt or decrypt
  *          [answer 16][slack 16]   where the cipher writes it
  *          [R1 8][R2 8] ...        the registers */
-#define SM_UNWRAP_HEAD 48
+#define SM_WRAP_HEAD 48
+void sm_wrap_load(uint8_t *work, size_t index);                  /* B = R[index] */
+void sm_wrap_store(uint8_t *work, size_t index, uint64_t step);  /* A || R[index] = answer; A ^= step */
 void sm_unwrap_load(uint8_t *work, size_t index, uint64_t step); /* A ^= step, B = R[index] */
 void sm_unwrap_store(uint8_t *work, size_t index);               /* A || R[index] = answer */
 

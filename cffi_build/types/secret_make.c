@@ -164,8 +164,9 @@ PyObject *secret_subscript(PyObject *object, PyObject *key) {
     const uint8_t *from = secret_open(self, false);
     if (from == NULL) return NULL;
     uint8_t *to;
-    Secret *result = length > 0 ? secret_new_open(&to, sm_secret_arena(self->slot), length)
-                                : (Secret *)raise_status(SM_BAD_SIZE);
+    Secret *result = NULL;
+    if (length > 0) result = secret_new_open(&to, sm_secret_arena(self->slot), length);
+    else raise_status(SM_BAD_SIZE);
     if (result != NULL) {
         copy_slice(to, from, start, step, length);
         sm_clear_registers(); /* as in from_view */

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from securemem._binding.load import types
 
 if TYPE_CHECKING:
-    from securemem._types import Cipher, Prepared, operate, unwrap_steps
+    from securemem._types import Cipher, Prepared, operate, unwrap_steps, wrap_steps
 else:
-    Cipher, operate, unwrap_steps = types.Cipher, types.operate, types.unwrap_steps
-    Prepared = types.Prepared
+    Cipher, Prepared, operate = types.Cipher, types.Prepared, types.operate
+    unwrap_steps, wrap_steps = types.unwrap_steps, types.wrap_steps
 
-__all__ = ["Cipher", "Prepared", "operate", "unwrap_steps"]
+__all__ = ["Cipher", "Prepared", "operate", "unwrap_steps", "wrap_steps"]

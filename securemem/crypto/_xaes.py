@@ -11,11 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from cryptography.hazmat.bindings import _rust
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cryptography.hazmat.primitives.ciphers import CipherContext
     from typing_extensions import Buffer
 
@@ -25,14 +28,24 @@ COMMITMENT = 32
 _ECB = ECB()  # noqa: S305 - single blocks, as CMAC is made of
 
 
-# Without their checks of sizes and modes, known here to be right: these would take longer than the AES.
-_new_cipher, _new_algorithm = Cipher.__new__, AES256.__new__
+def _public_encryptor(algorithm: AES256, mode: ECB) -> CipherContext:
+    return Cipher(algorithm, mode).encryptor()
+
+
+def _encryptor(bindings: object) -> Callable[[AES256, ECB], CipherContext]:
+    """The function that Cipher.encryptor() calls after its checks, which here take as long as the AES; or that itself.
+
+    It is not public: a cryptography without it is a little slower.
+    """
+    ciphers = getattr(getattr(bindings, "openssl", None), "ciphers", None)
+    return getattr(ciphers, "create_encryption_ctx", _public_encryptor)
+
+
+_make, _new = _encryptor(_rust), AES256.__new__
 
 
 def blocks(key: Buffer) -> CipherContext:
     """An encryptor of single blocks under a key of 32 bytes, by AES-256."""
-    algorithm, cipher = _new_algorithm(AES256), _new_cipher(Cipher)
+    algorithm = _new(AES256)  # its check of the size was made before
     algorithm.key = key  # type: ignore[assignment]  # any buffer will do
-    cipher.algorithm = algorithm
-    cipher.mode = _ECB
-    return cipher.encryptor()
+    return _make(algorithm, _ECB)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["hkdf", "hkdf_expand", "hkdf_extract", "pbkdf2", "scrypt"]
 
 _MOST_BLOCKS = 255  # RFC 5869, 2.3
+_NUMBERS = [bytes((number,)) for number in range(_MOST_BLOCKS + 1)]
 _MOST_ITERATIONS = 2**31 - 1
 _MOST_MEMORY = 2**32  # bytes that scrypt may take; a wrong n would take all there are
 
@@ -44,13 +45,13 @@ def _extract(scope: Scope, chosen: HashAlgorithm, salt: bytes, key_material: Sec
 
 def _expand(scope: Scope, chosen: HashAlgorithm, prk: memoryview, info: bytes, out: memoryview) -> None:
     """HKDF-Expand by HMAC, since cryptography's own keeps a copy of what it derives. The last block may be cut."""
-    size = chosen.digest_size
-    for number, at in enumerate(range(0, len(out), size), 1):
+    size, length = chosen.digest_size, len(out)
+    for number, at in enumerate(range(0, length, size), 1):
         context = HMAC(prk, chosen)
         if at > 0:
             context.update(out[at - size : at])
-        context.update(info + number.to_bytes(1, "big"))
-        scope.receive(out[at : at + size], context.finalize)
+        context.update(info + _NUMBERS[number])
+        scope.receive(out[at : at + size] if length > size else out, context.finalize)
 
 
 def _checked_length(chosen: HashAlgorithm, length: int) -> None:

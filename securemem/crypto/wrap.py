@@ -1,7 +1,7 @@
 """Keys wrapped by keys: AES-KW (RFC 3394) and AES-KWP (RFC 5649), both NIST SP 800-38F.
 
-Wrapping is cryptography's. Its unwrapping leaves copies of the key in memory, so that is
-done here, over its AES, in locked scratch: each step of the RFC decrypts one block in place.
+cryptography's own functions leave copies of the key in memory. So the steps of the RFCs are done here, over its AES, in
+locked scratch: each of them encrypts or decrypts one block in place.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ from typing import TYPE_CHECKING, Literal
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
-from cryptography.hazmat.primitives.keywrap import aes_key_wrap, aes_key_wrap_with_padding
 
-from securemem._binding.operations import operate, unwrap_steps
+from securemem._binding.operations import operate, unwrap_steps, wrap_steps
 from securemem.crypto._workspace import DEPTH, check_secret
 from securemem.exceptions import DecryptionError, InvalidArgumentError
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from typing_extensions import Buffer
 
     from securemem._types import Scope
@@ -60,12 +57,24 @@ def wrap(kek: SecureBytes, key: SecureBytes, *, algorithm: WrapName = "AES-KW") 
     check_secret(
         key, f"a key wrapped by {algorithm}", range(16, _MOST + 1, 8) if algorithm == "AES-KW" else range(1, _MOST + 1)
     )
-    function = aes_key_wrap if algorithm == "AES-KW" else aes_key_wrap_with_padding
-    return operate(DEPTH, _wrap, function, kek, key)
+    return operate(DEPTH, _wrap, kek, key, algorithm)
 
 
-def _wrap(scope: Scope, function: Callable[..., bytes], kek: SecureBytes, key: SecureBytes) -> bytes:
-    return function(scope.read(kek, "the key-encryption key"), scope.read(key, "the key"))
+def _wrap(scope: Scope, kek: SecureBytes, key: SecureBytes, algorithm: WrapName) -> bytes:
+    """RFC 3394, 2.2.1, and for one register RFC 5649, 4.1."""
+    size = len(key)
+    work = scope.scratch(_HEAD + size + -size % 8)
+    registers = scope.part(work, _HEAD, len(work))
+    registers[:size] = scope.read(key, "the key")
+    work[:8] = _CHECK if algorithm == "AES-KW" else _PADDED_CHECK + size.to_bytes(4, "big")
+    view = scope.read(kek, "the key-encryption key")
+    encryptor = Cipher(AES(view), ECB()).encryptor()  # noqa: S305 - single blocks, as the RFC says
+    if len(registers) == 8:  # noqa: PLR2004 - one register: one block, without steps
+        work[8:16] = registers
+        encryptor.update_into(work[:16], work[16 : _HEAD - 1])
+        return bytes(work[16:32])
+    wrap_steps(encryptor, work)
+    return bytes(work[:8]) + bytes(registers)  # encrypted by now
 
 
 def unwrap(

@@ -14,13 +14,17 @@ from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.bindings import _rust
+from cryptography.hazmat.primitives.ciphers import Cipher as PublicCipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 import securemem
 from securemem import Arena, DecryptionError, ForkedError, SecureBytes, WipedError, statistics
 from securemem._binding.operations import Cipher
 from securemem.crypto import _ciphers as ciphers
-from securemem.crypto import hazmat
+from securemem.crypto import _xaes, hazmat
 from securemem.crypto._xaes import blocks
 from securemem.crypto.aead import Key
 from securemem.exceptions import InvalidArgumentError, KeyExhaustedError, SizeError, SourceError
@@ -69,6 +73,16 @@ def test_commitment_is_checked_before_decryption():
     assert not used
     assert cipher.open(key.secret, 0, None, box, b"", None) == b"data"
     assert len(used) == 1
+
+
+@pytest.mark.parametrize("bindings", [_rust, None, object()])
+def test_blocks_are_those_of_the_public_cipher(bindings, monkeypatch):
+    """By the function under it and, where cryptography has none of that name, by the public one."""
+    monkeypatch.setattr(_xaes, "_make", _xaes._encryptor(bindings))
+    assert (_xaes._make is _xaes._public_encryptor) == (bindings is not _rust)
+    key, block = bytes(range(32)), bytes(range(16))
+    encrypted = PublicCipher(AES256(key), ECB()).encryptor().update(block)
+    assert blocks(SecureBytes.copy_of(key)).update(block) == encrypted
 
 
 @ALGORITHM
