@@ -30,3 +30,4 @@ autodoc_preserve_defaults = True
 html_theme = "furo"
 html_title = "securemem"
 html_show_sourcelink = False
+html_static_path = ["_static"]

@@ -21,7 +21,7 @@
 
 static PyObject *update_into_name;
 
-static bool encrypt(PyObject *encryptor, PyObject *input, PyObject *output) {
+static bool encrypt_blocks(PyObject *encryptor, PyObject *input, PyObject *output) {
     if (input == NULL || output == NULL) return false;
     PyObject *done = PyObject_CallMethodObjArgs(encryptor, update_into_name, input, output, NULL);
     Py_XDECREF(done);
@@ -35,12 +35,12 @@ static bool derive(uint8_t *scratch, PyObject *encryptor, const uint8_t *nonce) 
     if (update_into_name == NULL) return false;
     PyObject *first = PyBytes_FromStringAndSize(state, sizeof state); /* no secret */
     PyObject *output = PyMemoryView_FromMemory((char *)scratch, OUTPUT, PyBUF_WRITE), *second = NULL;
-    bool done = encrypt(encryptor, first, output);
+    bool done = encrypt_blocks(encryptor, first, output);
     if (done) {
         memcpy(scratch + WORK, scratch, 32);
         sm_xaes_inputs(scratch + WORK, nonce);
         second = PyMemoryView_FromMemory((char *)scratch + INPUTS, SIZE - INPUTS, PyBUF_READ);
-        done = encrypt(encryptor, second, output);
+        done = encrypt_blocks(encryptor, second, output);
     }
     Py_XDECREF(first);
     Py_XDECREF(second);
