@@ -40,6 +40,14 @@ static PyObject *view_of(PyObject *object, const Py_buffer *buffer) {
     return PyMemoryView_FromMemory(buffer->len > 0 ? buffer->buf : "", buffer->len, PyBUF_READ);
 }
 
+/* Bytes are read where they lie: the caller holds them, and they never move. */
+static bool get_bytes(PyObject *object, Py_buffer *buffer, const char *what) {
+    if (!PyBytes_CheckExact(object)) return source_get(object, buffer, what);
+    buffer->buf = PyBytes_AsString(object);
+    buffer->len = PyBytes_Size(object);
+    return true;
+}
+
 /* Arguments: key, _, nonce, data, aad.  A nonce that is not given, as bytes, is random. */
 static bool begin(struct message *m, PyObject *const *args) {
     if (encrypt_name == NULL) encrypt_name = PyUnicode_InternFromString("encrypt_into");
@@ -57,7 +65,7 @@ static bool begin(struct message *m, PyObject *const *args) {
         }
         memcpy(m->nonce, given, (size_t)length);
     }
-    if (!source_get(args[3], &m->data, "data") || !source_get(args[4], &m->aad, "aad")) return false;
+    if (!get_bytes(args[3], &m->data, "data") || !get_bytes(args[4], &m->aad, "aad")) return false;
     if (m->data.len <= INT32_MAX && m->aad.len <= INT32_MAX) return true;
     raise_named("SizeError", TOO_LONG);
     return false;
