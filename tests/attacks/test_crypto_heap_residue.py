@@ -13,7 +13,7 @@ from tests.support.residue import NAMES, Child
 # Written in Python: their values are Python's objects, which the heap serves in a section only.
 IN_PYTHON = {name for name in NAMES if "OpenSSH" in name or name.startswith("Fernet")}
 # The caller itself makes a Python object of the secret.
-BY_CALLER = {"P-256 derive_private_key", "RSA decrypt OAEP, plaintext"}
+BY_CALLER = {"P-256 derive_private_key", "RSA decrypt OAEP, plaintext", "AES-KWP unwrap, key"}
 # Nothing clears the stack after the last free() of a call, but the next call.
 LEAST_CLEAN_OF_CALLS = 0.98
 CONTROLS = (

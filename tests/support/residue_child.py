@@ -249,7 +249,7 @@ def _unwrapped(view: memoryview) -> object:
 
 @case("AES-KWP unwrap, key")
 def _unwrapped_padded(view: memoryview) -> object:
-    return keywrap.aes_key_unwrap_with_padding(bytes(32), keywrap.aes_key_wrap_with_padding(bytes(32), view))
+    return keywrap.aes_key_unwrap_with_padding(bytes(32), keywrap.aes_key_wrap_with_padding(bytes(32), bytes(view)))
 
 
 # -- keys in bytes: signatures and agreement --
