@@ -16,6 +16,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509  # noqa: F401 - as programs have it
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, hmac, keywrap, poly1305, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa, x448, x25519
@@ -414,8 +415,11 @@ def _ec_derive(view: memoryview) -> object:
 
 # -- post-quantum --
 
-with contextlib.suppress(ImportError):
+# Older releases have neither the modules nor, where they have them, the OpenSSL for it.
+with contextlib.suppress(ImportError, UnsupportedAlgorithm):
     from cryptography.hazmat.primitives.asymmetric import mlkem
+
+    mlkem.MLKEM768PrivateKey.generate()
 
     @case("ML-KEM-768 from seed, decapsulate, seed")
     def _mlkem(view: memoryview) -> object:
@@ -434,8 +438,10 @@ with contextlib.suppress(ImportError):
         return mlkem.MLKEM768PrivateKey.from_seed_bytes(view).private_bytes_raw()
 
 
-with contextlib.suppress(ImportError):
+with contextlib.suppress(ImportError, UnsupportedAlgorithm):
     from cryptography.hazmat.primitives.asymmetric import mldsa
+
+    mldsa.MLDSA65PrivateKey.generate()
 
     @case("ML-DSA-65 from seed, sign, seed")
     def _mldsa(view: memoryview) -> object:
