@@ -18,14 +18,15 @@ MACHINE = sysconfig.get_platform().rpartition("-")[2]
 # setuptools wants paths relative to the folder that holds setup.py.
 ROOT = HERE.parent
 
-FOLDERS = [HERE / name for name in ("core", "platform", "locks", "heap", "crypto", "doors")]
+FOLDERS = [HERE / name for name in ("core", "platform", "locks", "heap", "crypto", "doors", "scan")]
 PER_MACHINE = set((HERE / "platform").glob("registers_*.c"))
 CORE = sorted({source for folder in FOLDERS for source in folder.glob("*.c")} - PER_MACHINE)
 CORE += [one for one in PER_MACHINE if one.stem == f"registers_{MACHINE}"]
 TYPES = sorted((HERE / "types").glob("*.c"))
 HEADERS = [*sorted(HERE.glob("*/*.h")), HERE / "core.cdef.h"]
 # What core.cdef.h declares is declared in these.
-SURFACE = ["securemem", "wipe", "blocks", "doors", "heap", "entries", "scrub_points", "slots", "python_allocator"]
+SURFACE = ["securemem", "wipe", "blocks", "patterns", "doors", "heap", "entries", "scrub_points", "slots"]
+SURFACE += ["python_allocator"]
 INCLUDES = [f"-I{folder}" for folder in FOLDERS]
 
 WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-Werror=implicit-function-declaration"]

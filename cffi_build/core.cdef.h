@@ -60,6 +60,14 @@ enum sm_status sm_process_merging(bool *out);
 enum sm_status sm_process_peek(uint8_t *out, uintptr_t address, size_t length);
 enum sm_status sm_process_try_secret_memory(bool *of_user);
 
+/* scan/: for the scanner */
+#define SM_PATTERNS_HEAD ...
+struct sm_patterns { ...; };
+struct sm_patterns_hit { size_t at; size_t pattern; };
+void sm_patterns_prepare(struct sm_patterns *out, const uint8_t *const *patterns, const size_t *lengths, size_t count);
+size_t sm_patterns_find(const struct sm_patterns *search, struct sm_patterns_hit *out, size_t room, size_t *next,
+                      const uint8_t *data, size_t start, size_t end, size_t length);
+
 /* heap/: the crypto heap */
 struct sm_units_counts {
     size_t budget; size_t locked; size_t locked_used; size_t unlocked; size_t unlocked_peak; size_t refusals; bool lost;

@@ -11,16 +11,22 @@ import errno
 import os
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from securemem._memory_map import Mapping, mappings
+from securemem._memory_map import mappings
 from securemem.exceptions import ScanRefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from securemem._memory_map import Mapping
     from securemem.scanning._debugger import Debugger
     from securemem.scanning._needles import Needle
+
+    # Where needles begin in the bytes, from the first place to before the second, each with its number.
+    Finder: TypeAlias = Callable[[bytes, int, int], Iterable[tuple[int, int]]]
+    MakeFinder: TypeAlias = Callable[[Sequence[Needle]], Finder]
+    OnCopy: TypeAlias = Callable[[Mapping | None, int, str], None]
 
 __all__ = ["Copies", "Place", "scan_file", "scan_process"]
 
@@ -159,28 +165,41 @@ def _is_part(data: bytes, at: int, needle: Needle) -> bool:
     return any(at >= place and data.startswith(whole, at - place) for whole, place in needle.within)
 
 
-def _count(data: bytes, start: int, end: int, needle: Needle) -> int:
-    """Occurrences that begin from start to end; one that overlaps another counts too."""
-    count = 0
-    at = data.find(needle.pattern, start)
-    while start <= at < end:
-        count += not _is_part(data, at, needle)
-        at = data.find(needle.pattern, at + 1)
-    return count
+def plain_finder(needles: Sequence[Needle]) -> Finder:
+    """Search for one needle after the other, with nothing but Python's own `bytes.find`."""
+
+    def find(data: bytes, start: int, end: int) -> Iterator[tuple[int, int]]:
+        for number, one in enumerate(needles):
+            at = data.find(one.pattern, start)
+            while start <= at < end:
+                yield at, number
+                at = data.find(one.pattern, at + 1)
+
+    return find
 
 
-def _search(source: _Source, start: int, end: int, needles: Sequence[Needle], found: Counter[str]) -> int:
-    """Count needles from start to end, a chunk and its margins at a time; the bytes that could not be read."""
-    margin = max(len(pattern) for one in needles for pattern in (one.pattern, *(whole for whole, _ in one.within)))
-    unreadable = 0
-    for at in range(start, end, _CHUNK):
-        first, last = max(start, at - margin), min(end, at + _CHUNK + margin)
-        data, missing = _read(source, first, last)
-        unreadable += min(missing, min(end, at + _CHUNK) - at)
-        for one in needles:
-            if count := _count(data, at - first, at - first + _CHUNK, one):
-                found[one.form] += count
-    return unreadable
+class _Hunt:
+    """What is searched for, and how; each copy is told to `found`, with its place."""
+
+    def __init__(self, needles: Sequence[Needle], make: MakeFinder) -> None:
+        if not needles:
+            raise ValueError("give at least one needle to search for")
+        self.needles = needles
+        self._find = make(needles)
+        patterns = (pattern for one in needles for pattern in (one.pattern, *(whole for whole, _ in one.within)))
+        self._margin = max(map(len, patterns))
+
+    def search(self, source: _Source, start: int, end: int, found: Callable[[int, str], None]) -> int:
+        """Search from start to end, a chunk and its margins at a time; the bytes that could not be read."""
+        unreadable = 0
+        for at in range(start, end, _CHUNK):
+            first, last = max(start, at - self._margin), min(end, at + _CHUNK + self._margin)
+            data, missing = _read(source, first, last)
+            unreadable += min(missing, min(end, at + _CHUNK) - at)
+            for place, number in self._find(data, at - first, min(at - first + _CHUNK, len(data))):
+                if not _is_part(data, place, self.needles[number]):
+                    found(first + place, self.needles[number].form)
+        return unreadable
 
 
 def _may_hold_copies(mapping: Mapping) -> bool:
@@ -192,39 +211,49 @@ def _may_hold_copies(mapping: Mapping) -> bool:
     return not is_private_file or sizes.get("Anonymous", 1) + sizes.get("Swap", 0) > 0
 
 
-def _scan_mappings(memory: _Memory, needles: Sequence[Needle]) -> Copies:
+def _scan_mappings(memory: _Memory, hunt: _Hunt, on_copy: OnCopy) -> Copies:
     where: Counter[tuple[str, bool, bool, str]] = Counter()
     scanned = unreadable = 0
     for mapping in filter(_may_hold_copies, list(mappings(memory.pid))):
-        found: Counter[str] = Counter()
+
+        def found(at: int, form: str, within: Mapping = mapping) -> None:
+            where[within.name or "anonymous", within.locked, within.accessible, form] += 1
+            on_copy(within, at, form)
+
         memory.forced = not mapping.accessible and not mapping.secret
-        unreadable += _search(memory, mapping.start, mapping.end, needles, found)
+        unreadable += hunt.search(memory, mapping.start, mapping.end, found)
         scanned += mapping.end - mapping.start
-        for form, count in found.items():
-            where[mapping.name or "anonymous", mapping.locked, mapping.accessible, form] += count
     if scanned == 0:
         raise ProcessLookupError(errno.ESRCH, f"process {memory.pid} has ended: it has no memory")
     places = tuple(Place(*key, count) for key, count in sorted(where.items()))
     return Copies(places, scanned - unreadable, unreadable, attached=memory.debugger is not None)
 
 
-def scan_process(pid: int, needles: Sequence[Needle]) -> Copies:
+def _ignore(mapping: Mapping | None, at: int, form: str) -> None:
+    """Nobody wants to know each copy."""
+
+
+def scan_process(
+    pid: int, needles: Sequence[Needle], *, finder: MakeFinder = plain_finder, on_copy: OnCopy = _ignore
+) -> Copies:
     """Count copies of secrets in the memory of another process, which goes on running: stop it for an exact count.
 
-    needles: at least one, as `forms_of` makes them. Pages without access are searched too: where /proc/PID/mem does not
-    give them, the scanner attaches to the process (ptrace), which then stands still until the scan is done. Left out
-    are pages never written, those of private file mappings that are still as on disk, and the kernel's own. A copy that
-    lies over the border of two mappings is found by its parts.
+    needles: at least one, as `forms_of` makes them. finder: makes of them what searches one piece of memory.
+    on_copy: called for each copy, with its mapping, address and form.
+
+    Pages without access are searched too: where /proc/PID/mem does not give them, the scanner attaches to the process
+    (ptrace), which then stands still until the scan is done. Left out are pages never written, those of private file
+    mappings that are still as on disk, and the kernel's own. A copy that lies over the border of two mappings is found
+    by its parts.
 
     Raises ValueError without needles, ScanRefusedError where the kernel forbids to read that process, and
     ProcessLookupError where there is none.
     """
-    if not needles:
-        raise ValueError("give at least one needle to search for")
+    hunt = _Hunt(needles, finder)
     try:
         memory = _Memory(pid)
         try:
-            return _scan_mappings(memory, needles)
+            return _scan_mappings(memory, hunt, on_copy)
         finally:
             memory.close()
     except PermissionError as error:
@@ -237,20 +266,32 @@ def scan_process(pid: int, needles: Sequence[Needle]) -> Copies:
         raise ProcessLookupError(errno.ESRCH, f"there is no process {pid}") from error
 
 
-def scan_file(path: str | os.PathLike[str], needles: Sequence[Needle]) -> Copies:
+def scan_file(
+    path: str | os.PathLike[str],
+    needles: Sequence[Needle],
+    *,
+    finder: MakeFinder = plain_finder,
+    on_copy: OnCopy = _ignore,
+) -> Copies:
     """Count copies of secrets in a file, such as a core dump or a swap file.
+
+    finder and on_copy: as for `scan_process`; a copy has no mapping (None), and its offset for an address.
 
     Raises ValueError without needles, and OSError where the file cannot be read.
     """
-    if not needles:
-        raise ValueError("give at least one needle to search for")
+    hunt = _Hunt(needles, finder)
+    forms: Counter[str] = Counter()
+
+    def found(at: int, form: str) -> None:
+        forms[form] += 1
+        on_copy(None, at, form)
+
     source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = os.fstat(source).st_size
-        found: Counter[str] = Counter()
-        unreadable = _search(_File(source), 0, size, needles, found)
+        unreadable = hunt.search(_File(source), 0, size, found)
     finally:
         os.close(source)
     memory = os.fspath(path)
-    where = (Place(memory, locked=False, accessible=True, form=form, count=n) for form, n in sorted(found.items()))
+    where = (Place(memory, locked=False, accessible=True, form=form, count=n) for form, n in sorted(forms.items()))
     return Copies(tuple(where), size - unreadable, unreadable)

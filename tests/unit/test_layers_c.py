@@ -24,7 +24,7 @@ ORDER = [
     *("core/pages", "core/windows", "core/slab", "core/arena", "core/registry"),
     *("core/secret", "core/compare", "core/purge", "core/statistics"),
     *("locks/page_counts", "locks/page_locks", "locks/verify", "locks/all_locks"),
-    *("core/process_flags", "core/process", "core/securemem", "crypto/blocks"),
+    *("core/process_flags", "core/process", "core/securemem", "crypto/blocks", "scan/patterns"),
     *("doors/doors", "doors/growing", "doors/output", "doors/codec", "doors/json"),
     *("doors/input", "doors/environment", "doors/generate", "doors/prompt", "doors/memory_file", "doors/hand_over"),
     *("types/types", "types/ground", "types/ending", "types/sources", "types/scratch"),
