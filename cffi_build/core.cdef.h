@@ -11,14 +11,16 @@ enum sm_status {
 enum sm_at_rest { SM_AT_REST_NOACCESS, SM_AT_REST_READWRITE, ... };
 enum sm_lock { SM_LOCK_REQUIRE, SM_LOCK_WARN, ... };
 enum sm_backend { SM_BACKEND_MLOCK, SM_BACKEND_MEMFD_SECRET, ... };
+enum sm_fork { SM_FORK_EXCLUDE, SM_FORK_INHERIT, ... };
 
 enum sm_stack_bounds { SM_STACK_UNKNOWN, SM_STACK_ESTIMATED, SM_STACK_KNOWN, ... };
 
-struct sm_policy { int at_rest; int lock; int backend; size_t max_bytes; };
+struct sm_policy { int at_rest; int lock; int backend; size_t max_bytes; int fork; };
 struct sm_failure { const char *call; int error; size_t wanted; size_t limit; size_t used; bool of_user; };
 struct sm_statistics {
     size_t live_secrets; size_t live_bytes; size_t page_bytes; size_t locked_bytes; size_t runs; size_t mappings;
     size_t open_windows; size_t failed_closes; size_t stuck_pages; size_t pending_wipes;
+    size_t inherited_bytes; size_t lost_secrets;
 };
 typedef struct sm_arena sm_arena;
 

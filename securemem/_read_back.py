@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 BACKENDS: tuple[Literal["mlock", "memfd_secret"], ...] = ("mlock", "memfd_secret")
 
 
-def _fork_policy(flags: frozenset[str]) -> Literal["excluded", "zeroed", "inherited"]:
+def _fork_policy(flags: frozenset[str], *, inherited: bool) -> Literal["excluded", "zeroed", "inherited"]:
+    if inherited:
+        return "inherited"
     if "dc" in flags:
         return "excluded"
     return "zeroed" if "wf" in flags else "inherited"
@@ -36,6 +38,7 @@ def read_protection(
     guard_after: int,
     backend: int,
     stuck: bool,
+    inherited: bool,
     /,
 ) -> Protection:
     """Read the protection of a secret's pages back from the kernel; called by `SecureBytes.protection`."""
@@ -47,7 +50,7 @@ def read_protection(
     return Protection(
         locked=bool(here) and all(map(_stays_in_ram, here)),
         dump_excluded="dd" in common,
-        fork_policy=_fork_policy(common),
+        fork_policy=_fork_policy(common, inherited=inherited),
         backend=BACKENDS[backend],
         guarded=len(guards) == 2 and not any(one.accessible for one in guards),  # noqa: PLR2004 - below and above
         closed=not any(one.accessible for one in here),
@@ -55,4 +58,5 @@ def read_protection(
         huge_pages=any(one.sizes.get("THPeligible", 0) or one.sizes.get("AnonHugePages", 0) for one in here),
         blocks_hibernation=BACKENDS[backend] == "memfd_secret",
         failed_close=stuck,
+        fork_excluded="dc" in common,
     )

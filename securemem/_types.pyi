@@ -81,7 +81,7 @@ class Section:
 class ArenaHandle:
     @property
     def _address(self) -> int: ...
-    def _create(self, at_rest: int, lock: int, backend: int, max_bytes: int, /) -> None: ...
+    def _create(self, at_rest: int, lock: int, backend: int, max_bytes: int, fork: int, /) -> None: ...
 
 @type_check_only
 @final
@@ -288,7 +288,7 @@ def read_json(
 def install(
     raise_status: Callable[[int], None],
     warn_unlocked: Callable[[], None],
-    read_protection: Callable[[int, int, int, int, int, bool], Protection],
+    read_protection: Callable[[int, int, int, int, int, bool, bool], Protection],
     text_warning: type[Warning],
     /,
 ) -> None: ...

@@ -17,7 +17,10 @@ class Protection(Frozen):
     locked: they stay in RAM and are not swapped out (VmFlags `lo`, and all of them are in RAM now; secret memory
         stays there whatever its flags say).
     dump_excluded: they are left out of core dumps (`dd`).
-    fork_policy: "excluded" (`dc`: a child does not have them), "zeroed" (`wf`) or "inherited".
+    fork_policy: "inherited": forked children get the secret, because its arena has fork="inherit", or the kernel does
+        not exclude its pages; else "excluded" (`dc`) or "zeroed" (`wf`).
+    fork_excluded: the kernel gives them to no child now (`dc`). Inherited pages too are excluded but for the moment of
+        a fork, so that a child made by clone(2) without fork handlers gets none.
     backend: "mlock" or "memfd_secret".
     guarded: no access is possible just below and just above their run.
     closed: nobody has a window open on them, and they are without access.
@@ -37,3 +40,4 @@ class Protection(Frozen):
     huge_pages: bool
     blocks_hibernation: bool
     failed_close: bool
+    fork_excluded: bool

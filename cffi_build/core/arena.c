@@ -38,7 +38,7 @@ size_t sm_arena_slot_size(int size_class) {
 
 /* -- slabs of an arena -- */
 
-static void link_free(struct sm_slab *slab) {
+void sm_arena_list_free(struct sm_slab *slab) {
     struct sm_slab **head = &slab->arena->classes[slab->size_class].free;
     slab->previous_free = NULL;
     slab->next_free = *head;
@@ -53,7 +53,7 @@ static void unlink_free(struct sm_slab *slab) {
     if (slab->next_free != NULL) slab->next_free->previous_free = slab->previous_free;
 }
 
-static void adopt(sm_arena *arena, struct sm_slab *slab) {
+void sm_arena_adopt(sm_arena *arena, struct sm_slab *slab) {
     const struct sm_layout *layout = &slab->pages.layout;
     slab->arena = arena;
     slab->previous = NULL;
@@ -64,6 +64,7 @@ static void adopt(sm_arena *arena, struct sm_slab *slab) {
     arena->counts.page_bytes += sm_pages_bytes(layout);
     if (layout->locked) arena->counts.locked_bytes += sm_pages_bytes(layout);
     else arena->unlocked = true;
+    if (layout->inherited) arena->counts.inherited_bytes += sm_pages_bytes(layout);
     arena->counts.mappings += sm_pages_mappings(layout);
 }
 
@@ -76,6 +77,7 @@ static void drop(struct sm_slab *slab) {
     arena->counts.runs--;
     arena->counts.page_bytes -= sm_pages_bytes(layout);
     if (layout->locked) arena->counts.locked_bytes -= sm_pages_bytes(layout);
+    if (layout->inherited) arena->counts.inherited_bytes -= sm_pages_bytes(layout);
     arena->counts.mappings -= sm_pages_mappings(layout);
     sm_slab_destroy(slab);
 }
@@ -151,11 +153,12 @@ static enum sm_status grow(sm_arena *arena, struct sm_slab **out, size_t slot_si
                                        .spans = spans,
                                        .guard_each = may_guard_each(arena, spans),
                                        .backend = arena->policy.backend,
-                                       .locked = locked};
+                                       .locked = locked,
+                                       .inherited = arena->policy.fork == SM_FORK_INHERIT};
             status = sm_slab_create(out, &layout, slot_size, arena->policy.at_rest);
         }
         if (status == SM_OK) {
-            adopt(arena, *out);
+            sm_arena_adopt(arena, *out);
             return SM_OK;
         }
         if (status == SM_REFUSED || status == SM_NO_BACKEND) return status;
@@ -185,7 +188,7 @@ static enum sm_status take_small(sm_arena *arena, struct sm_slot **out, size_t l
         size_t pages = slab->pages.layout.spans;
         class->next_pages = pages < MAX_RUN_PAGES ? pages * 2 : MAX_RUN_PAGES;
         slab->size_class = size_class;
-        link_free(slab);
+        sm_arena_list_free(slab);
     }
     if (class->released) sm_slab_prefer_empty(slab);
     class->released = false;
@@ -226,7 +229,7 @@ enum sm_status sm_arena_take(sm_arena *arena, struct sm_slot **out, size_t lengt
 static void keep_or_drop_small(struct sm_slab *slab, bool was_full) {
     struct sm_size_class *class = &slab->arena->classes[slab->size_class];
     class->released = true;
-    if (was_full) link_free(slab);
+    if (was_full) sm_arena_list_free(slab);
     if (slab->live > 0) return;
     if (class->spare == NULL && !slab->arena->closed) {
         class->spare = slab;

@@ -38,6 +38,10 @@ void sm_arena_visit(sm_arena *arena, void (*visit)(struct sm_slot *slot, void *c
 /* The same for every arena of this process. */
 void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context);
 
+/* Enters a run into the arena's books; and a small one that has free slots among those that serve. */
+void sm_arena_adopt(sm_arena *arena, struct sm_slab *slab);
+void sm_arena_list_free(struct sm_slab *slab);
+
 sm_arena *sm_arena_first(void); /* the rest by next */
 void sm_arena_enlist(sm_arena *arena);
 void sm_arena_forget_list(void);

@@ -9,6 +9,9 @@
  * Locked with MLOCK_ONFAULT, the frames are as fixed as by mlock, and a change
  * of access costs less: mlock has the kernel look for missing frames whenever a
  * mapping becomes writable.
+ *
+ * A run that children inherit is kept from them all the same, but for the moment
+ * of a fork whose handlers run: it is then offered, and withdrawn right after.
  */
 #include "pages.h"
 
@@ -16,6 +19,7 @@
 
 #include "failure.h"
 #include "lock_refusal.h"
+#include "wipe.h"
 
 /* Address space left to others' mappings, which the kernel places downwards. */
 #define ROOM_ABOVE ((size_t)1 << 30)
@@ -70,9 +74,13 @@ static size_t stretch_length(const struct sm_layout *layout) {
     return layout->guard_each ? layout->span_length : sm_pages_bytes(layout);
 }
 
-static enum sm_status lock_stretch(uint8_t *address, size_t length) {
+static int lock_frames(uint8_t *address, size_t length) {
     int error = sm_os_lock_on_fault(address, length);
-    if (error == ENOSYS || error == EINVAL) error = sm_os_lock(address, length); /* before Linux 4.4, or filtered */
+    return error == ENOSYS || error == EINVAL ? sm_os_lock(address, length) : error; /* before Linux 4.4, or filtered */
+}
+
+static enum sm_status lock_stretch(uint8_t *address, size_t length) {
+    int error = lock_frames(address, length);
     if (error == 0) error = sm_os_populate(address, length);
     return error == 0 ? SM_OK : sm_lock_refusal(error, length, locked);
 }
@@ -159,4 +167,57 @@ int sm_pages_unmap(struct sm_pages *pages) {
     if (error == 0) locked -= pages->counted;
     if (error == EINVAL) sm_os_abort("pages could not be unmapped: their bookkeeping is damaged");
     return error;
+}
+
+/* -- fork -- */
+
+void sm_pages_offer(struct sm_pages *pages) {
+    pages->offer = SM_OFFER_PART; /* a raw clone by another thread may come at any moment */
+    if (sm_os_include_in_fork(pages->region, pages->region_length) == 0) pages->offer = SM_OFFER_ALL;
+    else sm_pages_withdraw(pages);
+}
+
+/* Where the kernel refuses, the run stays offered, and it is tried again. */
+void sm_pages_withdraw(struct sm_pages *pages) {
+    if (pages->offer == SM_OFFER_NONE) return;
+    pages->offer = SM_OFFER_PART;
+    if (sm_os_exclude_from_fork(pages->region, pages->region_length) == 0) pages->offer = SM_OFFER_NONE;
+}
+
+/* The child has no lock, and shares the frames with its parent until one of them writes. */
+bool sm_pages_take_over(struct sm_pages *pages) {
+    const struct sm_layout *layout = &pages->layout;
+    if (pages->offer != SM_OFFER_ALL) return false;
+    int error = protect(pages->region, pages->region_length);
+    for (size_t i = 0; i < stretches(layout) && error == 0; i++) {
+        uint8_t *address = sm_pages_span(pages, i);
+        error = sm_os_protect(address, stretch_length(layout), SM_ACCESS_WRITE);
+        if (error == 0 && layout->locked) error = lock_frames(address, stretch_length(layout));
+        if (error == 0) error = sm_os_unshare(address, stretch_length(layout));
+    }
+    if (error != 0) return false;
+    pages->offer = SM_OFFER_NONE;
+    pages->taken_over = true;
+    locked += pages->counted;
+    return true;
+}
+
+static void wipe_stretches(const struct sm_pages *pages) {
+    for (size_t i = 0; i < stretches(&pages->layout); i++) {
+        uint8_t *address = sm_pages_span(pages, i);
+        if (sm_os_protect(address, stretch_length(&pages->layout), SM_ACCESS_WRITE) != 0) {
+            sm_os_abort("a forked child can neither lock, unmap nor wipe the secrets that it inherited");
+        }
+        sm_wipe(address, stretch_length(&pages->layout));
+    }
+}
+
+void sm_pages_abandon(const struct sm_pages *pages) {
+    if (pages->offer == SM_OFFER_NONE) {
+        /* Taken already: then by a mapping made since the fork, and there is nothing to keep free. */
+        (void)sm_os_reserve_at(pages->region, pages->region_length);
+    } else if (sm_os_reserve_over(pages->region, pages->region_length) != 0 &&
+               sm_os_unmap(pages->region, pages->region_length) != 0) {
+        wipe_stretches(pages);
+    }
 }

@@ -13,35 +13,42 @@
 #include "page_locks.h"
 #include "pages.h"
 #include "purge.h"
-#include "registry.h"
+#include "inheritance.h"
 #include "secret.h"
 
-/* The parent's pages are not mapped here.  Their addresses are taken, so that
- * a view opened before the fork faults and never reads another mapping. */
-static void settle_in_child(void) {
-    sm_arena_abandon_all();
-    sm_secret_forget_pending();
-    sm_page_locks_forget();
+/* Of the parent's pages only those of arenas that inherit are mapped here.  The
+ * addresses of the others are taken, so that a view opened before the fork faults
+ * and never reads another mapping. */
+static void settle(bool announced) {
     sm_gate_next_generation();
+    sm_inheritance_settle(announced);
+    sm_page_locks_forget();
+}
+
+static void settle_raw_clone(void) {
+    settle(false);
 }
 
 static void before_fork(void) {
     sm_enter();
+    sm_inheritance_offer();
 }
 
+/* The fork may have failed, too. */
 static void after_fork_in_parent(void) {
+    sm_inheritance_withdraw();
     sm_leave();
 }
 
 static void after_fork_in_child(void) {
-    settle_in_child();
+    settle(true);
     sm_leave();
 }
 
 enum sm_status sm_start(void) {
     if (sm_gate_is_open()) return SM_OK;
     (void)sm_os_stack_bounds(); /* now, while there is most likely a descriptor for it */
-    enum sm_status status = sm_gate_start(settle_in_child);
+    enum sm_status status = sm_gate_start(settle_raw_clone);
     if (status != SM_OK) return status;
     sm_pages_start();
     if (pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child) == 0) return SM_OK;

@@ -22,7 +22,7 @@ static void hold(struct sweep *sweep, struct sm_window *window) {
 
 static void purge_one(struct sm_slot *slot, void *context) {
     struct sweep *sweep = context;
-    if (slot->state == SM_SLOT_WIPED || slot->state == SM_SLOT_WIPING) return;
+    if (slot->state == SM_SLOT_WIPED || slot->state == SM_SLOT_WIPING || slot->state == SM_SLOT_LOST) return;
     if (slot->abandoned) return; /* tried already */
     if (sm_secret_views(slot) > 0) {
         slot->state = SM_SLOT_DOOMED;
@@ -62,7 +62,7 @@ enum sm_status sm_arena_close(sm_arena *arena, size_t *waiting) {
 }
 
 static void wipe_at_exit(struct sm_slot *slot, void *context) {
-    if (slot->state == SM_SLOT_WIPED) return;
+    if (slot->state == SM_SLOT_WIPED || slot->state == SM_SLOT_LOST) return;
     hold(context, sm_slot_window(slot));
     sm_secret_wipe_now(slot);
 }

@@ -1,6 +1,4 @@
-/* registry.c: the arenas of this process: made, found, released, and left
- * behind in a fork.
- */
+/* registry.c: the arenas of this process: made, found, configured and released. */
 #include "registry.h"
 
 #include <errno.h>
@@ -11,9 +9,15 @@
 #include "gate.h"
 
 static struct sm_arena *default_arena;
-static struct sm_policy default_policy = {SM_AT_REST_NOACCESS, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
+static struct sm_policy default_policy = {SM_AT_REST_NOACCESS, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0, SM_FORK_EXCLUDE};
+
+/* Secret memory is shared: a child's wipe would zero the parent's. */
+static bool can_be(const struct sm_policy *policy) {
+    return policy->fork == SM_FORK_EXCLUDE || policy->backend == SM_BACKEND_MLOCK;
+}
 
 static enum sm_status create(sm_arena **out, const struct sm_policy *policy) {
+    if (!can_be(policy)) return sm_fail_in(SM_REFUSED, "fork", EINVAL, 0);
     sm_arena *arena = calloc(1, sizeof *arena);
     if (arena == NULL) return sm_fail_in(SM_NO_MEMORY, "calloc", ENOMEM, sizeof *arena);
     arena->policy = *policy;
@@ -61,16 +65,6 @@ bool sm_arena_is_locked(const sm_arena *arena) {
     return !arena->unlocked;
 }
 
-void sm_arena_abandon_all(void) {
-    for (sm_arena *arena = sm_arena_first(); arena != NULL; arena = arena->next) {
-        for (struct sm_slab *slab = arena->slabs; slab != NULL; slab = slab->next) {
-            /* Taken already: then by a mapping made since the fork, and there is nothing to keep free. */
-            (void)sm_os_reserve_at(slab->pages.region, slab->pages.region_length);
-        }
-    }
-    sm_arena_forget_list();
-    default_arena = NULL;
-    sm_slab_forget_leftovers();
-    sm_windows_forget_all();
-    sm_pages_forget();
+void sm_arena_forget_default(void) {
+    if (default_arena != NULL && default_arena->generation != sm_generation()) default_arena = NULL;
 }

@@ -10,7 +10,7 @@ enum sm_status sm_arena_configure(const struct sm_policy *policy);
 void sm_arena_release(sm_arena *arena);
 bool sm_arena_is_locked(const sm_arena *arena); /* false once lock="warn" went without */
 
-/* In a forked child: forgets the parent's arenas, keeps their addresses taken. */
-void sm_arena_abandon_all(void);
+/* In a forked child: forgets the default arena, unless it came along. */
+void sm_arena_forget_default(void);
 
 #endif

@@ -20,7 +20,7 @@ static size_t pending;
 static size_t wiping; /* long secrets, by threads that are at it */
 
 static bool is_foreign(const struct sm_slot *slot) {
-    return slot->slab->arena->generation != sm_generation();
+    return slot->slab->generation != sm_generation() || slot->state == SM_SLOT_LOST;
 }
 
 size_t sm_secret_views(const struct sm_slot *slot) {
@@ -110,6 +110,14 @@ void sm_secret_forget_pending(void) {
     wiping = 0;
 }
 
+void sm_secret_inherit(struct sm_slot *slot, bool torn) {
+    bool lost = torn && slot->state == SM_SLOT_LIVE;
+    if (slot->state == SM_SLOT_PENDING) pending++;
+    if (slot->state == SM_SLOT_WIPING || lost) slot->state = SM_SLOT_DOOMED;
+    if (slot->state != SM_SLOT_DOOMED || sm_secret_views(slot) > 0) return;
+    if (sm_secret_wipe_now(slot) && lost) slot->state = SM_SLOT_LOST;
+}
+
 /* -- one secret -- */
 
 static enum sm_status settle(struct sm_window *window) {
@@ -119,8 +127,14 @@ static enum sm_status settle(struct sm_window *window) {
 
 /* A view of a live slot. */
 static enum sm_status open(struct sm_slot *slot, uint8_t **data, bool writable) {
-    enum sm_status status = sm_window_open(sm_slot_window(slot), writable);
+    struct sm_view **views = sm_slot_views(slot);
+    enum sm_status status = views == NULL ? SM_OK : sm_views_add(views, writable);
     if (status != SM_OK) return status;
+    status = sm_window_open(sm_slot_window(slot), writable);
+    if (status != SM_OK) {
+        if (views != NULL) sm_views_remove(views, sm_thread(), writable);
+        return status;
+    }
     if (!slot->dirty && writable) sm_slot_prepare(slot);
     else if (!slot->dirty) sm_slot_check_zero(slot);
     if (writable) slot->dirty = true;
@@ -174,16 +188,27 @@ enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable) {
     return status;
 }
 
-void sm_secret_close(sm_slot *slot, bool writable) {
-    if (sm_secret_enter(slot) != SM_OK) return;
+/* Of an inherited secret, a view of a thread that did not come along was closed by the fork. */
+static void close(struct sm_slot *slot, bool writable, uint32_t thread) {
+    struct sm_view **views = sm_slot_views(slot);
     uint32_t *count = writable ? &slot->writers : &slot->readers;
+    if (views != NULL && !sm_views_remove(views, thread, writable) && slot->slab->pages.taken_over) return;
     if (*count == 0) sm_os_abort("a view was closed that is not open");
     if (writable) sm_slot_check_edges(slot);
     (*count)--;
     slot->slab->arena->counts.open_windows--;
     if (slot->state == SM_SLOT_DOOMED && sm_secret_views(slot) == 0) wipe(slot);
     sm_window_close(sm_slot_window(slot), writable);
+}
+
+void sm_secret_close_of(sm_slot *slot, bool writable, uint32_t thread) {
+    if (sm_secret_enter(slot) != SM_OK) return;
+    close(slot, writable, thread);
     sm_leave();
+}
+
+void sm_secret_close(sm_slot *slot, bool writable) {
+    sm_secret_close_of(slot, writable, sm_thread());
 }
 
 enum sm_status sm_secret_freeze(sm_slot *slot) {
@@ -259,6 +284,7 @@ enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out) {
     out->pages_length = window->length;
     out->backend = slot->slab->pages.layout.backend;
     out->stuck = window->stuck;
+    out->inherited = slot->slab->pages.layout.inherited;
     sm_pages_guards(&slot->slab->pages, sm_slot_span(slot), &out->guard_before, &out->guard_after);
     sm_leave();
     return status;

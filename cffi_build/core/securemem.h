@@ -33,7 +33,9 @@
  * thread, with or without the GIL, and none calls back into Python.
  *
  * FORK.  In a child the parent's pages do not exist.  Every function given an
- * arena or slot made before the fork answers SM_FORKED.
+ * arena or slot made before the fork answers SM_FORKED.  An arena whose policy is
+ * SM_FORK_INHERIT comes along, its pages locked again, it and its slots used
+ * as before: but not in a raw clone, and not what could not be locked there.
  *
  * ARGUMENT ORDER.  Object first, then outputs, then inputs, each length after
  * its buffer.  Every function that can fail returns enum sm_status; the system

@@ -46,6 +46,7 @@ static struct sm_slab *leftovers;
 
 static bool try_to_free(struct sm_slab *slab) {
     if (sm_pages_unmap(&slab->pages) != 0) return false;
+    free(slab->views);
     free(slab->windows);
     free(slab);
     return true;
@@ -73,12 +74,16 @@ enum sm_status sm_slab_create(struct sm_slab **out, const struct sm_layout *layo
     size_t bytes = sizeof(struct sm_slab) + slots * sizeof(struct sm_slot);
     struct sm_slab *slab = calloc(1, bytes);
     struct sm_window *windows = calloc(layout->spans, sizeof *windows);
-    if (slab == NULL || windows == NULL) {
+    struct sm_view **views = layout->inherited ? calloc(slots, sizeof *views) : NULL;
+    if (slab == NULL || windows == NULL || (layout->inherited && views == NULL)) {
         free(slab);
         free(windows);
+        free(views);
         return sm_fail_in(SM_NO_MEMORY, "calloc", ENOMEM, bytes);
     }
+    slab->generation = sm_generation();
     slab->windows = windows;
+    slab->views = views;
     slab->slots = slots;
     slab->per_span = per_span;
     slab->slot_size = slot_size;

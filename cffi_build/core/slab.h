@@ -4,6 +4,7 @@
 
 #include "pages.h"
 #include "gate.h"
+#include "views.h"
 #include "windows.h"
 
 /* The largest request that shares pages with others. */
@@ -15,7 +16,8 @@ enum sm_slot_state {
     SM_SLOT_DOOMED,  /* to be wiped at the last close */
     SM_SLOT_WIPING,  /* being zeroed by a thread that let the mutex go for it */
     SM_SLOT_PENDING, /* not viewed, but the kernel refused to open it for wiping */
-    SM_SLOT_WIPED    /* still its owner's, to be returned */
+    SM_SLOT_WIPED,   /* still its owner's, to be returned */
+    SM_SLOT_LOST     /* wiped in a forked child, which got it half-written */
 };
 
 struct sm_slot {
@@ -36,6 +38,7 @@ struct sm_slot {
 
 struct sm_slab {
     sm_arena *arena;
+    uint64_t generation; /* of the process that its pages are in */
     struct sm_slab *next, *previous;           /* all slabs of the arena */
     struct sm_slab *next_free, *previous_free; /* those of its class with free slots */
     struct sm_pages pages;
@@ -48,6 +51,7 @@ struct sm_slab {
     size_t live;
     int size_class;         /* of the arena; -1: one large request */
     struct sm_window *windows; /* one per span */
+    struct sm_view **views; /* by slot, of a run that children inherit; else NULL */
     struct sm_slot slot[];
 };
 
@@ -80,6 +84,11 @@ static inline struct sm_window *sm_slot_window(const struct sm_slot *slot) {
 static inline uint32_t sm_slot_seal(const struct sm_slot *slot) {
     uint64_t mixed = (sm_cookie() ^ (uint64_t)(uintptr_t)slot) * 0x9e3779b97f4a7c15u;
     return (uint32_t)(mixed >> 32);
+}
+
+/* Whose views the slot has, or NULL where nobody notes them. */
+static inline struct sm_view **sm_slot_views(const struct sm_slot *slot) {
+    return slot->slab->views == NULL ? NULL : &slot->slab->views[slot - slot->slab->slot];
 }
 
 /* Aborts if the pointer is no slot. */

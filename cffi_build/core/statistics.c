@@ -5,6 +5,7 @@
 
 #include "arena.h"
 #include "gate.h"
+#include "inheritance.h"
 #include "secret.h"
 
 static void add(struct sm_statistics *sum, const struct sm_statistics *counts) {
@@ -15,6 +16,8 @@ static void add(struct sm_statistics *sum, const struct sm_statistics *counts) {
     sum->runs += counts->runs;
     sum->mappings += counts->mappings;
     sum->open_windows += counts->open_windows;
+    sum->inherited_bytes += counts->inherited_bytes;
+    sum->lost_secrets += counts->lost_secrets;
 }
 
 /* Runs that no arena has any more, and that the kernel would not unmap. */
@@ -33,6 +36,7 @@ enum sm_status sm_arena_statistics(sm_arena *arena, struct sm_statistics *out) {
     sm_enter();
     enum sm_status status = arena == NULL || arena->generation == sm_generation() ? SM_OK : SM_FORKED;
     sm_windows_retry();
+    sm_inheritance_withdraw();
     sm_secret_retry_pending();
     if (arena == NULL) {
         for (const sm_arena *each = sm_arena_first(); each != NULL; each = each->next) add(&sum, &each->counts);

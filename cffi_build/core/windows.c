@@ -41,10 +41,7 @@ enum sm_status sm_window_open(struct sm_window *window, bool writable) {
     return sm_fail_by_error(error);
 }
 
-void sm_window_close(struct sm_window *window, bool writable) {
-    if (first_stuck != NULL) sm_windows_retry();
-    uint32_t *count = writable ? &window->writers : &window->readers;
-    (*count)--;
+void sm_window_rest(struct sm_window *window) {
     if (sm_window_settle(window) == 0) return;
     failed++;
     if (window->stuck) return;
@@ -52,6 +49,13 @@ void sm_window_close(struct sm_window *window, bool writable) {
     window->next_stuck = first_stuck;
     first_stuck = window;
     stuck++;
+}
+
+void sm_window_close(struct sm_window *window, bool writable) {
+    if (first_stuck != NULL) sm_windows_retry();
+    uint32_t *count = writable ? &window->writers : &window->readers;
+    (*count)--;
+    sm_window_rest(window);
 }
 
 void sm_windows_retry(void) {

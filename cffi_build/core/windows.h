@@ -26,6 +26,9 @@ enum sm_status sm_window_open(struct sm_window *window, bool writable);
 /* Cannot fail for the caller: a refusal is counted and repeated later. */
 void sm_window_close(struct sm_window *window, bool writable);
 
+/* As after a closing: sets the protection that the counts ask for, or repeats it later. */
+void sm_window_rest(struct sm_window *window);
+
 /* Repeats the closings that failed; all under the core's mutex. */
 void sm_windows_retry(void);
 size_t sm_windows_failed(void); /* closings that failed, ever */

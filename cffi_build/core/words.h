@@ -35,6 +35,7 @@ enum sm_status {
 enum sm_at_rest { SM_AT_REST_NOACCESS = 0, SM_AT_REST_READWRITE = 1 };
 enum sm_lock { SM_LOCK_REQUIRE = 0, SM_LOCK_WARN = 1 };
 enum sm_backend { SM_BACKEND_MLOCK = 0, SM_BACKEND_MEMFD_SECRET = 1 };
+enum sm_fork { SM_FORK_EXCLUDE = 0, SM_FORK_INHERIT = 1 }; /* to inherit: of the mlock backend only */
 
 enum sm_stack_bounds { SM_STACK_UNKNOWN = 0, SM_STACK_ESTIMATED = 1, SM_STACK_KNOWN = 2 };
 
@@ -43,6 +44,7 @@ struct sm_policy {
     int lock;         /* enum sm_lock */
     int backend;      /* enum sm_backend */
     size_t max_bytes; /* most bytes of pages it may hold; 0: no bound */
+    int fork;         /* enum sm_fork */
 };
 
 struct sm_statistics {
@@ -56,6 +58,8 @@ struct sm_statistics {
     size_t failed_closes;  /* closings the kernel refused, ever */
     size_t stuck_pages;    /* page ranges still open because of that */
     size_t pending_wipes;  /* slots that could not be opened to be wiped */
+    size_t inherited_bytes; /* of page_bytes, those that forked children get too */
+    size_t lost_secrets;    /* of the parent's, those that this child should have and could not take over */
 };
 
 typedef struct sm_arena sm_arena;

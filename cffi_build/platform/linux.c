@@ -90,6 +90,11 @@ int sm_os_reserve_at(void *address, size_t length) {
     return 0;
 }
 
+int sm_os_reserve_over(void *address, size_t length) {
+    void *got = mmap(address, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    return got == address ? 0 : sm_os_note("mmap(MAP_FIXED)", errno, length);
+}
+
 int sm_os_unmap(void *address, size_t length) {
     return outcome(munmap(address, length), "munmap", length);
 }
@@ -113,6 +118,10 @@ int sm_os_exclude_from_dumps(void *address, size_t length) {
 
 int sm_os_exclude_from_fork(void *address, size_t length) {
     return outcome(madvise(address, length, MADV_DONTFORK), "madvise(MADV_DONTFORK)", length);
+}
+
+int sm_os_include_in_fork(void *address, size_t length) {
+    return outcome(madvise(address, length, MADV_DOFORK), "madvise(MADV_DOFORK)", length);
 }
 
 /* EINVAL says that the kernel was built without the feature: nothing to turn off. */
@@ -182,6 +191,14 @@ int sm_os_populate(uint8_t *address, size_t length) {
     int error = errno == EINVAL ? sm_os_touch(address, length) : errno;
     if (error == 0) return 0;
     return sm_os_note("madvise(MADV_POPULATE_WRITE)", error == ENOMEM || error == EFAULT ? EAGAIN : error, length);
+}
+
+/* Both write-fault each page, which ends the sharing.  mlock(2) does where the
+ * advice is not there, before Linux 5.14. */
+int sm_os_unshare(uint8_t *address, size_t length) {
+    if (madvise(address, length, MADV_POPULATE_WRITE) == 0) return 0;
+    if (errno == EINVAL) return sm_os_lock(address, length);
+    return sm_os_note("madvise(MADV_POPULATE_WRITE)", errno, length);
 }
 
 int sm_os_random(uint8_t *out, size_t length) {

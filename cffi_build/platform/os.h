@@ -21,6 +21,8 @@ size_t sm_os_max_mappings(void); /* of this process */
 int sm_os_reserve(void **out, size_t length);
 /* The same at an address that must be free. */
 int sm_os_reserve_at(void *address, size_t length);
+/* The same in the place of what is mapped there. */
+int sm_os_reserve_over(void *address, size_t length);
 int sm_os_unmap(void *address, size_t length);
 /* Frees the frames, locked or not, and leaves the mapping. */
 int sm_os_discard(void *address, size_t length);
@@ -29,6 +31,7 @@ int sm_os_protect(void *address, size_t length, enum sm_access access);
 int sm_os_lock(void *address, size_t length);
 int sm_os_exclude_from_dumps(void *address, size_t length);
 int sm_os_exclude_from_fork(void *address, size_t length);
+int sm_os_include_in_fork(void *address, size_t length);
 int sm_os_exclude_from_merging(void *address, size_t length);
 int sm_os_exclude_from_huge_pages(void *address, size_t length);
 int sm_os_wipe_on_fork(void *address, size_t length);
@@ -39,7 +42,10 @@ int sm_os_map_secret(void *address, size_t length, int file, size_t offset);
 int sm_os_close(int file);
 /* Makes the kernel find a frame for each page of fresh memory, which stays zero. */
 int sm_os_populate(uint8_t *address, size_t length);
-/* The same for secret memory, which cannot be populated on request. */
+/* Gives a forked child frames of its own for writable memory that it shares with
+ * its parent so far; what they hold is kept. */
+int sm_os_unshare(uint8_t *address, size_t length);
+/* The same as populating for secret memory, which cannot be populated on request. */
 int sm_os_touch(uint8_t *address, size_t length);
 
 uint64_t sm_os_boottime(void); /* nanoseconds; those of suspend count */

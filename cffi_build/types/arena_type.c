@@ -16,7 +16,7 @@ static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *names) {
 static PyObject *create(ArenaHandle *self, PyObject *args) {
     struct sm_policy policy;
     Py_ssize_t max_bytes;
-    if (!PyArg_ParseTuple(args, "iiin", &policy.at_rest, &policy.lock, &policy.backend, &max_bytes)) return NULL;
+    if (!PyArg_ParseTuple(args, "iiini", &policy.at_rest, &policy.lock, &policy.backend, &max_bytes, &policy.fork)) return NULL;
     policy.max_bytes = (size_t)max_bytes;
     if (self->arena != NULL) {
         PyErr_SetString(PyExc_RuntimeError, "this Arena exists already");
@@ -41,7 +41,7 @@ static void dealloc(ArenaHandle *self) {
 }
 
 static PyMethodDef methods[] = {
-    {"_create", (PyCFunction)create, METH_VARARGS, "_create(at_rest, lock, backend, max_bytes)"},
+    {"_create", (PyCFunction)create, METH_VARARGS, "_create(at_rest, lock, backend, max_bytes, fork)"},
     {NULL, NULL, 0, NULL},
 };
 

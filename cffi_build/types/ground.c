@@ -31,11 +31,11 @@ int warn_text(const char *message) {
 }
 
 PyObject *read_protection(const struct sm_location *location) {
-    return PyObject_CallFunction(protection_hook, "KKKKiO", (unsigned long long)location->pages,
+    return PyObject_CallFunction(protection_hook, "KKKKiOO", (unsigned long long)location->pages,
                                  (unsigned long long)location->pages_length,
                                  (unsigned long long)location->guard_before,
                                  (unsigned long long)location->guard_after, location->backend,
-                                 location->stuck ? Py_True : Py_False);
+                                 location->stuck ? Py_True : Py_False, location->inherited ? Py_True : Py_False);
 }
 
 PyObject *install_hooks(PyObject *module, PyObject *args) {
@@ -104,4 +104,12 @@ uint8_t *secret_open(Secret *self, bool writable) {
     if (status == SM_OK) return data;
     raise_status(status);
     return NULL;
+}
+
+void *view_note(bool writable) {
+    return (void *)((uintptr_t)sm_thread() << 1 | writable); /* of 32 bits on a machine of 64 */
+}
+
+void view_end(sm_slot *slot, void *note) {
+    sm_secret_close_of(slot, (uintptr_t)note & 1, (uint32_t)((uintptr_t)note >> 1));
 }

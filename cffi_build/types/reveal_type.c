@@ -63,14 +63,14 @@ static int get_buffer(Window *self, Py_buffer *view, int flags) {
         sm_secret_close(self->secret->slot, self->writable);
         return -1;
     }
+    view->internal = view_note(self->writable);
     self->exports++;
     return 0;
 }
 
 static void release_buffer(Window *self, Py_buffer *view) {
-    (void)view;
     self->exports--;
-    sm_secret_close(self->secret->slot, self->writable);
+    view_end(self->secret->slot, view->internal);
 }
 
 /* No hash: a view's would be made of the secret's bytes, and a view asks its exporter first. */

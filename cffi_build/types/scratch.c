@@ -8,7 +8,7 @@
 static sm_arena *arena;
 
 static enum sm_status renew(void) {
-    static const struct sm_policy policy = {SM_AT_REST_READWRITE, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0};
+    static const struct sm_policy policy = {SM_AT_REST_READWRITE, SM_LOCK_REQUIRE, SM_BACKEND_MLOCK, 0, SM_FORK_EXCLUDE};
     sm_arena *fresh;
     enum sm_status status = sm_arena_create(&fresh, &policy);
     if (status != SM_OK) return status;

@@ -43,12 +43,12 @@ static int get_buffer(Secret *self, Py_buffer *view, int flags) {
         sm_secret_close(self->slot, writable);
         return -1;
     }
-    view->internal = writable ? self : NULL; /* not view->readonly, which a consumer may change */
+    view->internal = view_note(writable); /* not view->readonly, which a consumer may change */
     return 0;
 }
 
 static void release_buffer(Secret *self, Py_buffer *view) {
-    sm_secret_close(self->slot, view->internal != NULL);
+    view_end(self->slot, view->internal);
 }
 
 /* -- what it tells of itself -- */

@@ -45,6 +45,10 @@ PyObject *read_protection(const struct sm_location *location);
 enum sm_status secret_state(Secret *self);
 /* Opens a view of the data; raises and answers NULL where that cannot be. */
 uint8_t *secret_open(Secret *self, bool writable);
+/* What a view's `internal` keeps: how it was opened, and by which thread; and the
+ * closing of it, by whoever releases it. */
+void *view_note(bool writable);
+void view_end(sm_slot *slot, void *note);
 /* A new secret of length bytes, zero. */
 Secret *secret_new(sm_arena *arena, Py_ssize_t length);
 /* The same, open for writing at once: sm_secret_close(self->slot, true) ends it. */

@@ -19,6 +19,7 @@ else:
 __all__ = [
     "AT_REST",
     "BACKEND",
+    "FORK",
     "LOCK",
     "ArenaHandle",
     "Reveal",
@@ -39,6 +40,8 @@ LOCK: dict[str, int] = {"require": lib.SM_LOCK_REQUIRE, "warn": lib.SM_LOCK_WARN
 
 BACKEND: dict[str, int] = {"mlock": lib.SM_BACKEND_MLOCK, "memfd_secret": lib.SM_BACKEND_MEMFD_SECRET}
 
+FORK: dict[str, int] = {"exclude": lib.SM_FORK_EXCLUDE, "inherit": lib.SM_FORK_INHERIT}
+
 # The compiled type's own: a subclass may have an attribute of that name, and a pointer is made of this.
 _address_of = types.ArenaHandle._address.__get__  # noqa: SLF001 - the handle's private face is for this module
 
@@ -52,9 +55,9 @@ def _pointer(handle: ArenaHandle | None) -> Any:
     return ffi.cast("sm_arena *", address)
 
 
-def configure(at_rest: int, lock: int, backend: int, max_bytes: int) -> None:
+def configure(at_rest: int, lock: int, backend: int, max_bytes: int, fork: int) -> None:
     """Set the policy of the default arena; ConfigurationError once it exists."""
-    policy = {"at_rest": at_rest, "lock": lock, "backend": backend, "max_bytes": max_bytes}
+    policy = {"at_rest": at_rest, "lock": lock, "backend": backend, "max_bytes": max_bytes, "fork": fork}
     check(lib.sm_arena_configure(ffi.new("struct sm_policy *", policy)))
 
 

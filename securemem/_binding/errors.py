@@ -22,7 +22,7 @@ _MESSAGES: dict[int, tuple[type[exceptions.SecureMemError], str]] = {
     lib.SM_FORKED: (
         exceptions.ForkedError,
         "this was made before a fork and its memory stayed in the parent process: make new secrets and arenas in "
-        "the child",
+        "the child, or have children inherit them by Arena(fork='inherit')",
     ),
     lib.SM_WIPED: (exceptions.WipedError, "the secret was wiped: it cannot be used any more"),
     lib.SM_EXPORTED: (

@@ -47,7 +47,7 @@ def test_bounds_that_are_no_integers(bound):
 def test_repr_names_the_policies():
     """An arena shows its policies."""
     assert repr(Arena(at_rest="readwrite", max_bytes=8192)) == (
-        "Arena(at_rest='readwrite', lock='require', max_bytes=8192, backend='mlock')"
+        "Arena(at_rest='readwrite', lock='require', max_bytes=8192, backend='mlock', fork='exclude')"
     )
 
 
