@@ -155,7 +155,8 @@ def child():
     assert child_of(grandchild) == 0
     def cloned():
         own.check_refused()
-        mine.check_refused()
+        assert raised(read, mine.secrets[1]) is WipedError
+        assert [raised(read, one) for one in mine.secrets[2:]] == [ForkedError] * (len(mine.secrets) - 2)
     assert child_of(cloned, raw_clone) == 0
     own.check()
 assert child_of(child) == 0
