@@ -7,6 +7,7 @@ from os import urandom
 from securemem.exceptions import KeyExistsError, KeyNotFoundError, KeyPolicyError, SizeError
 from securemem.keystore import _entries
 from securemem.keystore._gate import apply
+from securemem.keystore._root_key import new_record
 from securemem.keystore._stored import Facts, State, StoredKey, StoredSecret, Version
 from securemem.secure_bytes import SecureBytes
 
@@ -30,6 +31,7 @@ __all__ = [
     "disable",
     "enable",
     "forbid_extraction",
+    "gone",
     "promote",
     "put",
     "rotate",
@@ -83,7 +85,7 @@ class _Change:
                 continue
             new = facts.__replace__(record=b"", protected=version.protected)
             if facts.state is not State.DESTROYED:
-                new = new.__replace__(record=urandom(16))
+                new = new.__replace__(record=new_record())
                 secret = self.secrets[version] if version in self.secrets else contents.open(version)
                 written[new.record] = contents.root.seal_key(key, new, policy, secret)
             if version.facts.record:
@@ -94,8 +96,8 @@ class _Change:
         primary = [version for version, facts in self.facts.items() if facts.state is State.PRIMARY]
         steps += [(key, "policy", self.policy), (key, "versions", tuple(self.facts))]
         steps += [(key, "primary", primary[0] if primary else key.nobody())]
-        for version in self.secrets:
-            steps.append((key, "_by_header", key.headers(version)))
+        if self.secrets:
+            steps.append((key, "_by_header", key.headers(*self.secrets)))
         contents.commit(written, [*steps, *more, *((cell,) for cell in self.ended)])
 
 
@@ -207,7 +209,7 @@ def put(contents: Contents, name: str, secret: SecureBytes, wiped: Buffer) -> No
     former = contents.entries.get(name)
     if isinstance(former, StoredKey):
         raise KeyExistsError(f"{name!r} is a key: choose another name for the secret")
-    root, record, value = contents.root, contents.root.record_named(name), urandom(16)
+    root, record, value = contents.root, contents.root.record_named(name), new_record()
     written: dict[bytes, bytes | None] = {
         value: root.seal_secret(record, value, secret),
         record: root.seal_entry(record, _entries.of_secret(name, value)),
@@ -217,10 +219,9 @@ def put(contents: Contents, name: str, secret: SecureBytes, wiped: Buffer) -> No
     contents.commit(written, [(contents.entries, name, StoredSecret(name, record, value)), (wiped,)])
 
 
-def _gone(contents: Contents, name: str) -> tuple[dict[bytes, None], list[tuple[Any, ...]]]:
+def gone(contents: Contents, found: StoredKey | StoredSecret) -> tuple[dict[bytes, None], list[tuple[Any, ...]]]:
     """The records and the steps of forgetting a name; no key is needed for it."""
-    found = contents.entries[name]
-    steps: list[tuple[Any, ...]] = [(contents.entries, name)]
+    steps: list[tuple[Any, ...]] = [(contents.entries, found.name)]
     if isinstance(found, StoredSecret):
         return {found.record: None, found.value: None}, steps
     nobody, records = found.nobody(), {found.record: None}
@@ -236,7 +237,7 @@ def delete(contents: Contents, name: str) -> None:
     """Destroy all versions of a key, or an opaque secret, and forget the name."""
     if name not in contents.entries:
         raise KeyNotFoundError(f"the store has no {name!r}")
-    records, steps = _gone(contents, name)
+    records, steps = gone(contents, contents.entries[name])
     contents.commit(records, steps)
 
 
@@ -245,7 +246,7 @@ def clear(contents: Contents) -> None:
     records: dict[bytes, None] = {}
     steps: list[tuple[Any, ...]] = []
     for name in tuple(contents.entries):
-        more, further = _gone(contents, name)
+        more, further = gone(contents, contents.entries[name])
         records |= more
         steps += further
     contents.commit(records, steps)

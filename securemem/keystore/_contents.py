@@ -14,7 +14,7 @@ from securemem.exceptions import CapacityError, KeyNotFoundError, NoKeyEncryptio
 from securemem.keystore import _entries
 from securemem.keystore._gate import Gate, apply
 from securemem.keystore._operations import OPERATION_OF
-from securemem.keystore._root_key import IDENTITY, WRAPPED_ROOT, RootKey
+from securemem.keystore._root_key import IDENTITY, WRAPPED_ROOT, RootKey, new_record
 from securemem.keystore._stored import State, StoredKey, StoredSecret, Version
 from securemem.keystore.audit import Event
 from securemem.storage.memory import MemoryRecords
@@ -73,8 +73,11 @@ class Contents:
         self._timers = timers
         self.use: Use = self.gate.use if audit is None else self._told_use
         self.gate.note_time(timers.idle is not None)
-        self.gate.reopen(self.root.cell, self._first_root)
         _gates.add(self.gate)
+        self._begin(kek)
+
+    def _begin(self, kek: KeyEncryptionKey | None) -> None:
+        self.gate.reopen(self.root.cell, self._first_root)
         wrapped = None if kek is None else self.gate.run(self.root.wrapped_by, kek)
         self.gate.change(self._keep_root, wrapped)
 
@@ -88,6 +91,13 @@ class Contents:
         if wrapped is not None:
             written[WRAPPED_ROOT] = wrapped
         self.commit(written, [(self.gate, "can_be_unlocked", wrapped is not None)])
+
+    def alone(self, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
+        """Do what changes records, inside the gate, one thread at a time."""
+        return self.gate.change(work, *args)  # type: ignore[call-arg]  # there are no names
+
+    def refresh(self) -> None:
+        """Take up what other processes changed: nothing, where the records are this process's own."""
 
     def commit(self, written: Mapping[bytes, bytes | None], steps: Sequence[tuple[Any, ...]]) -> None:
         """Keep records, and do the steps that make them what the store goes by. Only under change()."""
@@ -150,7 +160,7 @@ class Contents:
 
     def change(self, operation: str, name: str, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
         """Do what changes keys, inside the gate, one thread at a time; the audit is told of it."""
-        result: R = operate(0, self._told, operation, name, self.gate.change, (work, *args))
+        result: R = operate(0, self._told, operation, name, self.alone, (work, *args))
         return result
 
     def run(self, operation: str, name: str, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
@@ -199,15 +209,19 @@ class Contents:
 
     def keep_drawn(self, version: Version, facts: Facts, left: Iterator[int]) -> None:
         """Write down a block of tickets before the first is taken. Only under change()."""
+        facts = facts.__replace__(record=new_record(), protected=version.protected)
+        self.commit(*self.redrawn(version, facts, left))
+
+    def redrawn(
+        self, version: Version, facts: Facts, left: Iterator[int]
+    ) -> tuple[dict[bytes, bytes | None], list[tuple[Any, ...]]]:
+        """The records and steps by which a version has other facts, in another record, and these tickets left."""
         key, policy = version.key, version.key.policy.encoded()
-        facts = facts.__replace__(record=os.urandom(16), protected=version.protected)
         sealed = self.root.seal_key(key, facts, policy, self.open(version))
         everything = [facts if one is version else one.facts for one in key.versions]
         entry = self.root.seal_entry(key.record, _entries.of_key(key, policy, everything))
-        self.commit(
-            {facts.record: sealed, key.record: entry, version.facts.record: None},
-            [(version, "facts", facts), (version, "tickets", left)],
-        )
+        written = {facts.record: sealed, key.record: entry, version.facts.record: None}
+        return written, [(version, "facts", facts), (version, "tickets", left)]
 
     def get(self, name: str, arena: Arena | None) -> SecureBytes:
         """A copy of an opaque secret. Only inside the gate."""
@@ -261,7 +275,7 @@ class Contents:
         operate(0, self._told, "change_kek", "", self._change_kek, (kek,))
 
     def _change_kek(self, kek: KeyEncryptionKey) -> None:
-        self.gate.change(self._keep_root, self.gate.run(self.root.wrapped_by, kek))
+        self.alone(self._keep_root, self.gate.run(self.root.wrapped_by, kek))
 
 
 def _after_fork() -> None:

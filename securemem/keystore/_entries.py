@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import struct
 
+from securemem._frozen import Frozen
+from securemem.exceptions import NewerFormatError
+from securemem.keystore._algorithms import KeyAlgorithm, algorithm_numbered
+from securemem.keystore._stored import Facts, State, StoredSecret
+from securemem.keystore.policy import Policy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from securemem.keystore._stored import Facts, StoredKey
+    from securemem.keystore._stored import StoredKey
 
-__all__ = ["of_key", "of_secret"]
+__all__ = ["KeyEntry", "of_key", "of_secret", "read"]
 
 _KEY, _SECRET = 1, 2
 _VERSION = struct.Struct(">I16s16sBQQB")  # number, id, record, state, drawn, protected, length of the public key
@@ -23,7 +29,7 @@ def _short(text: bytes) -> bytes:
 
 def of_key(key: StoredKey, policy: bytes, versions: Iterable[Facts]) -> bytes:
     """A key with its rules and versions."""
-    head = bytes((_KEY, key.algorithm.number)) + _short(key.name.encode()) + _short(policy)
+    head = bytes((_KEY, key.algorithm.number)) + _short(key.name.encode()) + _short(key.details) + _short(policy)
     return head + b"".join(map(_of_version, versions))
 
 
@@ -33,6 +39,75 @@ def _of_version(facts: Facts) -> bytes:
     return _VERSION.pack(facts.number, facts.key_id, facts.record, state, *numbers) + public
 
 
-def of_secret(name: str, value: bytes) -> bytes:
-    """An opaque secret, and where it lies."""
-    return bytes((_SECRET, 0)) + _short(name.encode()) + value
+def of_secret(name: str, value: bytes, details: bytes = b"") -> bytes:
+    """An opaque secret, and where it lies. details: see `_details`."""
+    return bytes((_SECRET, 0)) + _short(name.encode()) + _short(details) + value
+
+
+class KeyEntry(Frozen):
+    """What was said of a key."""
+
+    name: str
+    algorithm: KeyAlgorithm
+    policy: Policy
+    versions: tuple[Facts, ...]
+    details: bytes
+
+
+class _Reader:
+    """Takes one part after the other; ValueError where there is not so much."""
+
+    def __init__(self, entry: bytes) -> None:
+        self.left = entry
+
+    def take(self, size: int) -> bytes:
+        taken, self.left = self.left[:size], self.left[size:]
+        if len(taken) != size:
+            raise ValueError("the entry ends too early")
+        return taken
+
+    def short(self) -> bytes:
+        return self.take(int.from_bytes(self.take(2), "big"))
+
+
+def read(entry: bytes, record: bytes) -> KeyEntry | StoredSecret:
+    """What of_key() or of_secret() wrote into that record, which was authentic.
+
+    Raises NewerFormatError for what this version does not know: such as a key's algorithm, which it names by number.
+    """
+    try:
+        return _read(_Reader(entry), record)
+    except (ValueError, IndexError, struct.error):
+        pass
+    raise NewerFormatError(
+        "the key store has an entry that this version of securemem does not know: use the one that wrote it, or a later"
+    )
+
+
+def _read(reader: _Reader, record: bytes) -> KeyEntry | StoredSecret:
+    kind, number = reader.take(2)
+    name, details = reader.short().decode(), reader.short()
+    if kind == _SECRET and number == 0:
+        if len(reader.left) != len(record):
+            raise ValueError("no record")
+        return StoredSecret(name, record, reader.left, details)
+    if kind != _KEY:
+        raise ValueError("another kind")
+    algorithm = algorithm_numbered(number)
+    if algorithm is None:
+        raise NewerFormatError(
+            f"the key {name!r} is for algorithm {number}, which this version of securemem does not know: use the one "
+            "that wrote it, or a later one"
+        )
+    policy, versions = Policy.decoded(reader.short()), []
+    while reader.left:
+        versions.append(_read_version(reader))
+    return KeyEntry(name, algorithm, policy, tuple(versions), details)
+
+
+def _read_version(reader: _Reader) -> Facts:
+    number, key_id, record, state, drawn, protected, public = _VERSION.unpack(reader.take(_VERSION.size))
+    found = State(_STATES[state])
+    return Facts(
+        number, key_id, found, b"" if found is State.DESTROYED else record, drawn, protected, reader.take(public)
+    )

@@ -144,7 +144,7 @@ class Version(Cell):
             if key.policy.bounds_each_use:
                 self.watch(memoryview(data).nbytes)  # type: ignore[arg-type]  # what is protected is a buffer
             if not self._take_ticket():
-                key.contents.gate.change(self._draw)
+                key.contents.alone(self._draw)
 
     def watch(self, nbytes: int) -> None:
         """Check time and bytes before something is protected, and count the bytes. Raises KeyPolicyError."""
@@ -207,7 +207,8 @@ class Version(Cell):
 class StoredKey:
     """A key: its name, algorithm, policy and versions. Changed by `_changes` only.
 
-    record: where what is said here lies sealed. primary: the primary version, or one of number 0 that does nothing.
+    record: where what is said here lies sealed. details: what else is said of it, see `_details`.
+    primary: the primary version, or one of number 0 that does nothing.
     use: does an operation with one of its versions.
     """
 
@@ -215,6 +216,7 @@ class StoredKey:
         "_by_header",
         "algorithm",
         "contents",
+        "details",
         "gone",
         "name",
         "policy",
@@ -224,12 +226,21 @@ class StoredKey:
         "versions",
     )
 
-    def __init__(self, contents: Contents, name: str, algorithm: KeyAlgorithm, policy: Policy, record: bytes) -> None:
+    def __init__(
+        self,
+        contents: Contents,
+        name: str,
+        algorithm: KeyAlgorithm,
+        policy: Policy,
+        record: bytes,
+        details: bytes = b"",
+    ) -> None:
         self.contents: Contents = contents
         self.name: str = name
         self.algorithm: KeyAlgorithm = algorithm
         self.policy: Policy = policy
         self.record: bytes = record
+        self.details: bytes = details
         self.gone: bool = False
         self.use: Use = contents.use
         self.versions: tuple[Version, ...] = ()
@@ -240,13 +251,16 @@ class StoredKey:
         """Stands for a primary version where there is none: it is never allowed anything."""
         return Version(self, Facts(0, bytes(16), State.PENDING, b""))
 
-    def headers(self, version: Version) -> dict[bytes, Version]:
-        """How find() knows the versions once this one is among them."""
-        return self._by_header | {version.header_of(kind): version for kind in (BOX, STREAM, WRAPPED)}
+    def headers(self, *versions: Version) -> dict[bytes, Version]:
+        """How find() knows the versions once these are among them."""
+        return self._by_header | {one.header_of(kind): one for one in versions for kind in (BOX, STREAM, WRAPPED)}
 
     def find(self, start: bytes, kind: int = BOX) -> Version | None:
         """The version that has this header of that kind, if any has."""
         found = self._by_header.get(start)
+        if found is None:
+            self.contents.refresh()
+            found = self._by_header.get(start)
         return found if found is not None and start == found.header_of(kind) else None
 
     def numbered(self, number: int) -> Version:
@@ -291,3 +305,4 @@ class StoredSecret(Frozen):
     name: str
     record: bytes
     value: bytes
+    details: bytes = b""

@@ -70,6 +70,7 @@ class KeyHandle:
     @property
     def versions(self) -> tuple[VersionInfo, ...]:
         """All versions, the first first; can be asked of a locked store too."""
+        self._key.contents.refresh()
         return tuple(version.info() for version in self._key.versions)
 
     def public_key(self, version: int | None = None) -> bytes:
@@ -78,6 +79,7 @@ class KeyHandle:
         Raises KeyPolicyError where there is none, KeyNotFoundError for a version that does not exist.
         """
         key = self._key
+        key.contents.refresh()
         found = key.primary if version is None else key.numbered(version)
         if key.algorithm.public_key is None:
             raise KeyPolicyError(f"key {key.name!r} has no public key: it is for {key.algorithm.name}")
@@ -206,6 +208,7 @@ class KeyHandle:
     def _readers(self, work: Callable[..., object]) -> list[Version]:
         """The versions that may check something, the primary first; that alone where none may, which says why."""
         key = self._key
+        key.contents.refresh()
         usable = [one for one in key.versions if one is not key.primary and one.may(work)]
         return [key.primary, *usable] if key.primary.may(work) or not usable else usable
 

@@ -77,6 +77,22 @@ class Policy(Frozen, kw_only=True):
         fields = [",".join(sorted(self.usages or ())), str(int(self.extractable)), *times, *limits]
         return ";".join(fields).encode()
 
+    @classmethod
+    def decoded(cls, encoded: bytes) -> Policy:
+        """The policy that encoded() wrote so, its times in UTC; ValueError for anything else."""
+        usages, extractable, not_before, not_after, max_messages, max_bytes = encoded.decode("ascii").split(";")
+        policy = cls(
+            usages=frozenset(usages.split(",")),  # type: ignore[arg-type]  # they are checked
+            extractable=extractable == "1",
+            not_before=_read_time(not_before),
+            not_after=_read_time(not_after),
+            max_messages=int(max_messages) if max_messages else None,
+            max_bytes=int(max_bytes) if max_bytes else None,
+        )
+        if policy.encoded() != encoded:
+            raise ValueError("no policy is written so")
+        return policy
+
 
 def _listed(usages: Iterable[str]) -> str:
     return " and ".join(map(repr, sorted(usages)))
@@ -91,6 +107,14 @@ def _checked_usages(usages: Iterable[Usage]) -> frozenset[Usage]:
     if not given or len({USAGES[one] for one in given}) > 1:
         raise InvalidArgumentError(f"a key has one purpose: usages {_listed(given) or 'of none'} are not of one")
     return given
+
+
+def _read_time(text: str) -> datetime | None:
+    if not text:
+        return None
+    from datetime import UTC, datetime  # noqa: PLC0415 - few policies have times
+
+    return datetime.fromtimestamp(float(text), UTC)
 
 
 def _check_time(name: str, time: datetime | None) -> None:

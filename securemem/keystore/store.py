@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
 from securemem.crypto._workspace import bytes_view
@@ -20,18 +22,30 @@ from securemem.secure_bytes import SecureBytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable, Iterator
-    from typing import NoReturn
+    from typing import NoReturn, TypedDict
 
-    from typing_extensions import Buffer
+    from typing_extensions import Buffer, Unpack
 
     from securemem._types import Scope
     from securemem.arenas import Arena
     from securemem.keystore._algorithms import KeyAlgorithm, KeyAlgorithmName
     from securemem.keystore.audit import Event
+    from securemem.keystore.file_store import FileKeyStore
     from securemem.keystore.kek import KeyEncryptionKey
 
-__all__ = ["KeyStore"]
+    class Options(TypedDict, total=False):
+        """What KeyStore takes besides a key-encryption key."""
+
+        arena: Arena | None
+        idle_timeout: float | None
+        absolute_timeout: float | None
+        audit: Callable[[Event], None] | None
+        log: bool
+
+
+__all__ = ["KeyStore", "check_kek"]
 
 _USUAL = Policy()
 _LONGEST_SECRET = 2**20
@@ -74,10 +88,32 @@ class KeyStore:
         log: bool = False,
     ) -> None:
         if kek is not None:
-            _check_kek(kek)
+            check_kek(kek)
         timers = Timers(idle_timeout, absolute_timeout)
         self._contents = Contents(kek, arena, timers, listener(audit, log=log))
         self._keeper = Keeper(self._contents.gate)
+
+    @staticmethod
+    def create(path: str | os.PathLike[str], kek: KeyEncryptionKey, **options: Unpack[Options]) -> FileKeyStore:
+        """Make a store in a new file, of mode 0600, and open it; the options are those of KeyStore itself.
+
+        Raises StoreExistsError where there is a file, ExposedFileError where other users may change its directory,
+        MissingFileError where there is no directory, StoreFileError, and what kek.wrap() raises.
+        """
+        return import_module("securemem.keystore.file_store").create(path, kek, **options)  # type: ignore[no-any-return]  # it gives that
+
+    @staticmethod
+    def open(
+        path: str | os.PathLike[str], kek: KeyEncryptionKey, *, at_least: int = 0, **options: Unpack[Options]
+    ) -> FileKeyStore:
+        """Open the store in a file. at_least: a generation that was noted elsewhere; an older one is refused.
+
+        Raises WrongKeyEncryptionKeyError (a wrong passphrase), StoreTamperedError, ForeignFileError for what is no
+        store, NewerFormatError, MissingFileError, ExposedFileError where other users may read or replace it,
+        StoreFileError; the file is then left as it was.
+        """
+        module = import_module("securemem.keystore.file_store")
+        return module.FileKeyStore(path, kek, at_least=at_least, **options)  # type: ignore[no-any-return]  # it is one
 
     # Keys
 
@@ -282,12 +318,12 @@ class KeyStore:
         Raises DecryptionError for a wrong kek, NoKeyEncryptionKeyError for a store without one, and what kek.unwrap()
         raises. A Passphrase is wiped, whether right or wrong.
         """
-        _check_kek(kek)
+        check_kek(kek)
         self._contents.unlock(kek)
 
     def change_kek(self, kek: KeyEncryptionKey) -> None:
         """Wrap the root key by another key-encryption key, or a first one; from then on only that unlocks."""
-        _check_kek(kek)
+        check_kek(kek)
         self._contents.change_kek(kek)
 
     def __repr__(self) -> str:
@@ -322,7 +358,8 @@ def _checked(policy: Policy) -> Policy:
     return policy
 
 
-def _check_kek(kek: KeyEncryptionKey) -> None:
+def check_kek(kek: KeyEncryptionKey) -> None:
+    """TypeError for what is no key-encryption key."""
     if not callable(getattr(kek, "wrap", None)) or not callable(getattr(kek, "unwrap", None)):
         raise TypeError(
             f"a key-encryption key is an object with wrap() and unwrap(), not {type(kek).__name__}: "

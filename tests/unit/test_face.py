@@ -29,7 +29,7 @@ MODULES = {
     *("crypto.aead", "crypto.agreement", "crypto.argon2", "crypto.hazmat", "crypto.kdf", "crypto.mac"),
     *("crypto.sealed", "crypto.signing", "crypto.wrap"),
     *("keystore.store", "keystore.handle", "keystore.session", "keystore.policy", "keystore.audit"),
-    *("keystore.cleartext", "keystore.kek", "keystore.kek.passphrase"),
+    *("keystore.cleartext", "keystore.kek", "keystore.kek.key_file", "keystore.kek.passphrase", "keystore.file_store"),
     *("adapters", "adapters.hmac", "adapters.logging", "adapters.ssl"),
     *("crypto_heap", "doors", "locking.specification", "testing.conformance"),
 }

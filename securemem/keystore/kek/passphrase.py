@@ -10,11 +10,12 @@ from securemem._binding.operations import operate
 from securemem.crypto._workspace import check_secret
 from securemem.crypto.aead import Key
 from securemem.crypto.argon2 import Cost, argon2id
-from securemem.exceptions import InvalidArgumentError
+from securemem.exceptions import DecryptionError, InvalidArgumentError
 from securemem.keystore._header import not_decrypted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn, Self
 
     from securemem._types import Scope
@@ -40,12 +41,13 @@ class Passphrase:
     Raises TypeError, WipedError or ForkedError when the secret cannot be read.
     """
 
-    __slots__ = ("_cost", "_highest", "_secret")
+    __slots__ = ("_cost", "_highest", "_salt", "_secret")
 
     def __init__(self, secret: SecureBytes, *, cost: Cost = _DEFAULT, highest: Cost = _HIGHEST) -> None:
         check_secret(secret, "the passphrase")
         _check_cost(cost, highest)
         self._secret = secret
+        self._salt = urandom(16)
         self._cost = cost
         self._highest = highest
 
@@ -57,7 +59,7 @@ class Passphrase:
         return operate(0, self._wrap, key, context)
 
     def _wrap(self, _scope: Scope, key: SecureBytes, context: bytes) -> bytes:
-        salt = urandom(16)
+        salt = self._salt
         head = _HEAD.pack(_MAGIC, self._cost.memory_kib, self._cost.passes, salt)
         return head + Key(self._derived(salt, self._cost)).encrypt(key, head + context)
 
@@ -82,6 +84,39 @@ class Passphrase:
             apply((self._secret,))
             raise
         return Key(self._derived(salt, cost)).decrypt(memoryview(wrapped)[_HEAD.size :], head + context)
+
+    def beside(self, others: Sequence[bytes]) -> None:
+        """Let wrap() take the salt of one of the others of the same cost: one derivation then tries all of them."""
+        for one in others:
+            if one.startswith(_MAGIC) and len(one) >= _HEAD.size:
+                _, memory_kib, passes, salt = _HEAD.unpack_from(one)
+                if (memory_kib, passes) == (self._cost.memory_kib, self._cost.passes):
+                    self._salt = salt
+
+    def unwrap_any(self, wrapped: Sequence[bytes], context: bytes) -> SecureBytes:
+        """Decrypt the first that this passphrase wrapped: one derivation for each salt and cost. It is wiped.
+
+        Raises DecryptionError where it wrapped none of them, InvalidArgumentError for a cost above the highest,
+         OutOfMemoryError and WipedError as wrap().
+        """
+        return operate(0, self._unwrap_any, wrapped, context)
+
+    def _unwrap_any(self, _scope: Scope, wrapped: Sequence[bytes], context: bytes) -> SecureBytes:
+        try:
+            derived: dict[bytes, SecureBytes] = {}
+            for one in wrapped:
+                if len(one) < _HEAD.size or not one.startswith(_MAGIC):
+                    continue
+                head, salt, cost = self._read(one)
+                if head not in derived:
+                    derived[head] = argon2id(self._secret, salt, cost=cost)
+                try:
+                    return Key(derived[head]).decrypt(memoryview(one)[_HEAD.size :], head + context)
+                except DecryptionError:
+                    continue
+        finally:
+            apply((self._secret,))
+        raise not_decrypted()
 
     def _read(self, wrapped: bytes) -> tuple[bytes, bytes, Cost]:
         """The head of what wrap() gave, and the salt and cost in it."""

@@ -1,0 +1,131 @@
+"""What is done with all of a store in a file: a new root key, a check, a backup, and the first opening of that."""
+
+from __future__ import annotations
+
+from securemem.keystore import _changes, _entries, _wraps
+from securemem.keystore._book import Header, stamp
+from securemem.keystore._gate import apply
+from securemem.keystore._root_key import GENERATION, IDENTITY, RECORD, WRAPPED_ROOT, new_record
+from securemem.keystore._stored import State, StoredKey, StoredSecret
+from securemem.storage._sqlite_errors import damaged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from typing import Any
+
+    from securemem.keystore._durable import DurableContents
+    from securemem.keystore._root_key import RootKey
+
+__all__ = ["backup", "check", "leave_the_past", "reseal"]
+
+_RANDOM_NONCES = 2**32  # as many messages as an algorithm with random 96-bit nonces allows
+
+
+def reseal(contents: DurableContents, new: RootKey, wrapped: bytes) -> None:
+    """Seal every record anew under another root key. Only under change()."""
+    new.generation = contents.root.generation
+    generation = new.generation.to_bytes(GENERATION, "big")
+    records = {
+        IDENTITY: generation + new.identity + new.proof,
+        WRAPPED_ROOT: generation + _wraps.encoded("first", wrapped),
+    }
+    steps: list[tuple[Any, ...]] = []
+    for name in tuple(contents.entries):
+        entry = contents.entries[name]
+        if isinstance(entry, StoredSecret):
+            steps += _resealed_secret(contents, new, entry, records)
+        else:
+            steps += _resealed_key(contents, new, entry, records)
+    state, book = contents.book.replace(new.key(), records), contents.book
+    stamps = {one: stamp(record) for one, record in records.items()}
+    steps += [(book, "state", state), (book, "root", new), (contents, "stamps", stamps)]
+    apply(*steps, (contents, "root", new), (contents.root.cell,))
+
+
+def _resealed_secret(
+    contents: DurableContents, new: RootKey, found: StoredSecret, records: dict[bytes, bytes]
+) -> list[tuple[Any, ...]]:
+    record, value = new.record_named(found.name), new_record()
+    with contents.get(found.name, None) as secret:
+        records[value] = new.seal_secret(record, value, secret)
+    records[record] = new.seal_entry(record, _entries.of_secret(found.name, value, found.details))
+    return [(contents.entries, found.name, StoredSecret(found.name, record, value, found.details))]
+
+
+def _resealed_key(
+    contents: DurableContents, new: RootKey, key: StoredKey, records: dict[bytes, bytes]
+) -> list[tuple[Any, ...]]:
+    record, policy, everything = new.record_named(key.name), key.policy.encoded(), []
+    steps: list[tuple[Any, ...]] = [(key, "record", record)]
+    for version in key.versions:
+        facts = version.facts
+        if facts.state is not State.DESTROYED:
+            facts = facts.__replace__(record=new_record())
+            records[facts.record] = new.seal_key(key, facts, policy, contents.open(version), record)
+        everything.append(facts)
+        steps += version.steps(facts, key.policy)
+    records[record] = new.seal_entry(record, _entries.of_key(key, policy, everything))
+    return steps
+
+
+def check(contents: DurableContents) -> None:
+    """Every page, the set, and every record. Only under change()."""
+    book, file = contents.book, contents.book.file
+    file.check_schema()
+    file.check()
+    state = book.take_stock(contents.root.key())
+    reached = {one for one in state.known if not any(one[: RECORD - 1])}
+    for name in tuple(contents.entries):
+        entry = contents.entries[name]
+        reached.add(entry.record)
+        if isinstance(entry, StoredSecret):
+            reached.add(entry.value)
+            contents.get(name, None).wipe()
+        else:
+            reached |= _checked_key(contents, entry)
+    if reached != state.known.keys():
+        raise damaged(file.path, "there are records that no name leads to")
+
+
+def _checked_key(contents: DurableContents, key: StoredKey) -> set[bytes]:
+    reached = set()
+    for version in key.versions:
+        facts = version.facts
+        if facts.state is State.DESTROYED:
+            continue
+        sealed = contents.book.read(facts.record)
+        if sealed is None:
+            raise damaged(contents.book.file.path, "the record of a key is gone")
+        contents.root.unseal_key(key, facts, sealed, contents.arena).wipe()
+        reached.add(facts.record)
+    return reached
+
+
+def backup(contents: DurableContents, path: str | os.PathLike[str]) -> None:
+    """A copy that is marked as one. Only under change(), so that the file does not change."""
+
+    def marked(number: int, sealed: bytes) -> bytes:
+        root, identity = contents.root.key(), contents.root.identity
+        header = Header.unsealed(root, identity, number, sealed)
+        header.is_copy = True
+        return header.sealed(root, identity, number)
+
+    contents.book.file.copy(path, marked)
+
+
+def leave_the_past(contents: DurableContents) -> None:
+    """In a backup: rotate keys with random 96-bit nonces, as the original may go on with the same ones."""
+    if not contents.book.seen.is_copy:
+        return
+    for name in tuple(contents.entries):
+        key = contents.entries[name]
+        if not isinstance(key, StoredKey) or key.algorithm.cipher is None or key.primary.facts.number == 0:
+            continue
+        if key.algorithm.most_messages <= _RANDOM_NONCES:
+            contents.change("rotate", name, _changes.rotate, key, False)
+    contents.alone(_forget_copying, contents)
+
+
+def _forget_copying(contents: DurableContents) -> None:
+    apply(*contents.book.commit({}, forget_copying=True))
