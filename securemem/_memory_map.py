@@ -40,26 +40,34 @@ class Mapping(Frozen):
 
 def mappings(pid: int | str = "self") -> Iterator[Mapping]:
     """Every mapping of a process, in the order of addresses; OSError where the kernel forbids it."""
-    with open(f"/proc/{pid}/smaps", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123 - a stream of lines
-        header: list[str] = []
-        sizes: dict[str, int] = {}
-        for line in lines:
-            name, *rest = line.split()
-            if not name.endswith(":"):  # a mapping begins: addresses, permissions, offset, device, inode, path if any
-                header, sizes = line.split(maxsplit=5), {}
-            elif name == "VmFlags:":
-                start, _, end = header[0].partition("-")
-                label = header[5].rstrip("\n") if len(header) > 5 else ""  # noqa: PLR2004 - the path is the sixth
-                yield Mapping(int(start, 16), int(end, 16), header[1], label, frozenset(rest), sizes)
-            elif rest[0].isdigit():
-                sizes[name.removesuffix(":")] = int(rest[0])
+    return parsed(_content(f"/proc/{pid}/smaps"))
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123 - `import securemem` does not load pathlib
+        return file.read()
+
+
+def parsed(smaps: bytes) -> Iterator[Mapping]:
+    """The mappings in the text of a smaps file."""
+    header: list[str] = []
+    sizes: dict[str, int] = {}
+    for line in smaps.decode(errors="replace").split("\n")[:-1]:
+        name, *rest = line.split()
+        if not name.endswith(":"):  # a mapping begins: addresses, permissions, offset, device, inode, path if any
+            header, sizes = line.split(maxsplit=5), {}
+        elif name == "VmFlags:":
+            start, _, end = header[0].partition("-")
+            label = header[5] if len(header) > 5 else ""  # noqa: PLR2004 - the path is the sixth
+            yield Mapping(int(start, 16), int(end, 16), header[1], label, frozenset(rest), sizes)
+        elif rest[0].isdigit():
+            sizes[name.removesuffix(":")] = int(rest[0])
 
 
 def status_kib(field: str, pid: int | str = "self") -> int:
     """A size in KiB from /proc/PID/status, such as VmLck; 0 where the kernel does not give it."""
-    with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as lines:  # noqa: PTH123 - a stream of lines
-        for line in lines:
-            name, _, value = line.partition(":")
-            if name == field:
-                return int(value.split()[0])
+    for line in _content(f"/proc/{pid}/status").decode(errors="replace").split("\n"):
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0])
     return 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from securemem._memory_map import Mapping, mappings
+from securemem._memory_map import Mapping, parsed
 from securemem.protection import Protection
 
 TYPE_CHECKING = False
@@ -32,6 +32,7 @@ def _covering(every: Sequence[Mapping], start: int, end: int) -> list[Mapping]:
 
 
 def read_protection(
+    smaps: bytes,
     pages: int,
     length: int,
     guard_before: int,
@@ -41,8 +42,8 @@ def read_protection(
     inherited: bool,
     /,
 ) -> Protection:
-    """Read the protection of a secret's pages back from the kernel; called by `SecureBytes.protection`."""
-    every = [one for one in mappings() if one.end > guard_before and one.start <= guard_after]
+    """The protection of a secret's pages, by the text of /proc/self/smaps."""
+    every = [one for one in parsed(smaps) if one.end > guard_before and one.start <= guard_after]
     here = _covering(every, pages, pages + length)
     guards = _covering(every, guard_before, guard_before + 1) + _covering(every, guard_after, guard_after + 1)
     common = frozenset.intersection(*(one.flags for one in here)) if here else frozenset()

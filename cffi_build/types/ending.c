@@ -15,8 +15,10 @@
 
 static const char *const names[] = {"__traceback__", "__context__", "__cause__", "tb_frame",   "tb_next",
                                     "f_globals",     "clear",       "__name__",  "securemem",  "securemem.",
-                                    "cryptography",  "cryptography."};
-enum name { TRACEBACK, CONTEXT, CAUSE, FRAME, NEXT, GLOBALS, CLEAR, MODULE, OURS, OURS_DOT, THEIRS, THEIRS_DOT, NAMES };
+                                    "cryptography",  "cryptography.", "abc"};
+enum name {
+    TRACEBACK, CONTEXT, CAUSE, FRAME, NEXT, GLOBALS, CLEAR, MODULE, OURS, OURS_DOT, THEIRS, THEIRS_DOT, ABSTRACT, NAMES
+};
 static PyObject *interned[NAMES];
 
 int ending_start(void) {
@@ -41,12 +43,14 @@ static bool is_in(PyObject *module, enum name package, enum name package_dot) {
     return PyUnicode_Tailmatch(module, interned[package_dot], 0, PyUnicode_GetLength(module), -1) == 1;
 }
 
-/* Whether the frame runs code of ours, or of cryptography. */
+/* Whether the frame runs code of ours, or of cryptography, or an isinstance() that the latter asked for: it holds a
+ * cipher, and so the key. */
 static bool is_ours(PyObject *frame) {
     PyObject *globals = ask(frame, GLOBALS);
     PyObject *module = globals != NULL && PyDict_Check(globals) ? PyDict_GetItemWithError(globals, interned[MODULE]) : NULL;
     bool ours = module != NULL && PyUnicode_Check(module) &&
-                (is_in(module, OURS, OURS_DOT) || is_in(module, THEIRS, THEIRS_DOT));
+                (is_in(module, OURS, OURS_DOT) || is_in(module, THEIRS, THEIRS_DOT) ||
+                 PyUnicode_Compare(module, interned[ABSTRACT]) == 0);
     PyErr_Clear();
     Py_XDECREF(globals);
     return ours;

@@ -9,6 +9,7 @@
 
 #include "ciphers.h"
 #include "ending.h"
+#include "memoryviews.h"
 #include "os.h"
 #include "scratch.h"
 #include "sources.h"
@@ -118,10 +119,8 @@ static bool call(struct message *m, PyObject *const *args, PyObject *name, const
 /* A view of plain memory must not outlive what it shows. */
 static void drop(PyObject *view) {
     if (view == NULL) return;
-    if (Py_REFCNT(view) > 1 && PyMemoryView_Check(view)) {
-        PyObject *done = PyObject_CallMethod(view, "release", NULL);
-        if (done == NULL) sm_os_abort("cryptography kept the view of a buffer that ends now");
-        Py_DECREF(done);
+    if (Py_REFCNT(view) > 1 && PyMemoryView_Check(view) && !view_release(view)) {
+        sm_os_abort("cryptography kept the view of a buffer that ends now");
     }
     Py_DECREF(view);
 }

@@ -10,9 +10,11 @@
 #include "file_type.h"
 #include "gate.h"
 #include "heap_module.h"
+#include "read_file.h"
 #include "scope.h"
 #include "sources.h"
 #include "transfer.h"
+#include "memoryviews.h"
 #include "types.h"
 
 static PyMethodDef functions[] = {
@@ -39,6 +41,7 @@ static PyMethodDef functions[] = {
     {"transfer", (PyCFunction)(void (*)(void))files_transfer, METH_FASTCALL,
      "transfer(source, target, work, /, *arguments)\n--\n\nReturns work(reader, writer, *arguments); the target appears "
      "whole, or not at all."},
+    {"read_file", files_read, METH_O, "read_file(path, /)\n--\n\nAll bytes of a file, opened, read and closed in this call."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -60,7 +63,7 @@ static int make_types(void) {
     if (secret == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL) return -1;
     if (Scope_Type == NULL || Cipher_Type == NULL || Prepared_Type == NULL) return -1;
     Section_Type = section_type_make();
-    if (Section_Type == NULL || ending_start() != 0) return -1;
+    if (Section_Type == NULL || ending_start() != 0 || memoryviews_start() != 0) return -1;
     Gate_Type = gate_type_make();
     Cell_Type = cell_type_make();
     Keeper_Type = keeper_type_make();

@@ -9,6 +9,7 @@
  * The arrows make no circle: where an interrupted `with` never leaves, all of
  * it goes with the Reveal, at once and without the garbage collector.
  */
+#include "memoryviews.h"
 #include "types.h"
 
 typedef struct {
@@ -27,7 +28,6 @@ typedef struct {
 } Reveal;
 
 static PyTypeObject *Window_Type;
-static PyObject *release_name;
 
 static void free_object(PyObject *self) {
     PyTypeObject *type = Py_TYPE(self);
@@ -124,10 +124,9 @@ static PyObject *enter(Reveal *self, PyObject *ignored) {
 
 /* Releases the view; false: raised.  A consumer that holds the view lets the release fail: its export is counted. */
 static bool release(PyObject *view) {
-    PyObject *released = PyObject_CallMethodObjArgs(view, release_name, NULL);
-    if (released == NULL && !PyErr_ExceptionMatches(PyExc_BufferError)) return false;
-    if (released == NULL) PyErr_Clear();
-    Py_XDECREF(released);
+    if (view_release(view)) return true;
+    if (!PyErr_ExceptionMatches(PyExc_BufferError)) return false;
+    PyErr_Clear();
     return true;
 }
 
@@ -181,8 +180,7 @@ static PyTypeObject *make_type(const char *name, int size, PyType_Slot *slots) {
 }
 
 PyTypeObject *reveal_type_make(void) {
-    release_name = PyUnicode_InternFromString("release");
     Window_Type = make_type("securemem._types.Window", sizeof(Window), window_slots);
-    if (release_name == NULL || Window_Type == NULL) return NULL;
+    if (Window_Type == NULL) return NULL;
     return make_type("securemem._types.Reveal", sizeof(Reveal), reveal_slots);
 }

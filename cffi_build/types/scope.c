@@ -15,12 +15,14 @@
 #include <string.h>
 
 #include "ending.h"
+#include "memoryviews.h"
+#include "os.h"
 #include "scratch.h"
 #include "sources.h"
 #include "wipe.h"
 
 PyTypeObject *Scope_Type;
-static PyObject *release_name, *cast_name, *byte_format;
+static PyObject *cast_name, *byte_format;
 
 /* More views at once than any operation needs. */
 #define MOST_VIEWS 24
@@ -32,17 +34,21 @@ struct held {
 
 typedef struct {
     PyObject_HEAD
-    Py_ssize_t count; /* of views; -1 once it ended */
+    Py_ssize_t count;    /* of views; -1 once it ended */
+    uint64_t generation; /* of the process that it began in */
     struct held held[MOST_VIEWS];
 } Scope;
 
-static void wipe_view(PyObject *view) {
+/* forked: the operation began in a parent process, where the pages of secrets have stayed. */
+static void wipe_view(PyObject *view, bool forked) {
     Py_buffer buffer;
+    uint8_t first;
     if (PyObject_GetBuffer(view, &buffer, PyBUF_WRITABLE) != 0) {
         PyErr_Clear(); /* released already */
         return;
     }
-    sm_wipe(buffer.buf, (size_t)buffer.len);
+    bool here = !forked || sm_os_read_own_memory(&first, (uintptr_t)buffer.buf, sizeof first) == 0;
+    if (here) sm_wipe(buffer.buf, (size_t)buffer.len);
     PyBuffer_Release(&buffer);
 }
 
@@ -51,7 +57,7 @@ static void wipe_view(PyObject *view) {
 static void release_view(PyObject *view) {
     PyObject *kind, *value, *traceback;
     PyErr_Fetch(&kind, &value, &traceback);
-    Py_XDECREF(PyObject_CallMethodObjArgs(view, release_name, NULL));
+    (void)view_release(view);
     PyErr_Restore(kind, value, traceback);
     Py_DECREF(view);
 }
@@ -61,7 +67,7 @@ static void end(Scope *self, bool failed) {
     Py_ssize_t count = self->count;
     self->count = -1;
     for (Py_ssize_t i = count; failed && i-- > 0;) {
-        if (self->held[i].target) wipe_view(self->held[i].view);
+        if (self->held[i].target) wipe_view(self->held[i].view, self->generation != sm_fork_generation());
     }
     while (count-- > 0) release_view(self->held[count].view);
 }
@@ -191,6 +197,7 @@ PyObject *scope_operate(PyObject *module, PyObject *const *args, Py_ssize_t coun
     Scope *scope = PyObject_New(Scope, Scope_Type);
     if (scope == NULL) return NULL;
     scope->count = 0;
+    scope->generation = sm_fork_generation();
     PyObject *arguments = PyTuple_New(count - 1), *result = NULL;
     if (arguments != NULL) {
         PyTuple_SetItem(arguments, 0, Py_NewRef((PyObject *)scope));
@@ -208,6 +215,12 @@ PyObject *scope_operate(PyObject *module, PyObject *const *args, Py_ssize_t coun
     return result;
 }
 
+static PyObject *check(Scope *self, PyObject *ignored) {
+    (void)ignored;
+    if (self->generation != sm_fork_generation()) return raise_status(SM_FORKED);
+    Py_RETURN_NONE;
+}
+
 static void dealloc(Scope *self) {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     PyObject_Free(self);
@@ -223,6 +236,8 @@ static PyMethodDef methods[] = {
      "part($self, view, start, stop, /)\n--\n\nA slice of a view, released at the end: one made by [] outlives its parent."},
     {"scratch", (PyCFunction)scratch, METH_O,
      "scratch($self, size, /)\n--\n\nA writable view of so many zeros in locked memory, wiped at the end."},
+    {"check", (PyCFunction)check, METH_NOARGS,
+     "check($self)\n--\n\nForkedError in a child of the process that the operation began in: its views show nothing there."},
     {"receive", (PyCFunction)(void (*)(void))receive, METH_FASTCALL,
      "receive($self, view, function, /, *arguments)\n--\n\nCalls a function that gives fresh bytes, moves as many as the "
      "view takes into it,\nand zeroes the bytes where they lie."},
@@ -237,10 +252,9 @@ static PyType_Slot slots[] = {
 };
 
 PyTypeObject *scope_type_make(void) {
-    release_name = PyUnicode_InternFromString("release");
     cast_name = PyUnicode_InternFromString("cast");
     byte_format = PyUnicode_InternFromString("B");
-    if (release_name == NULL || cast_name == NULL || byte_format == NULL) return NULL;
+    if (cast_name == NULL || byte_format == NULL) return NULL;
     PyType_Spec specification = {.name = "securemem._types.Scope",
                                  .basicsize = sizeof(Scope),
                                  .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,

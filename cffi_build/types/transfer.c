@@ -21,6 +21,7 @@ struct transfer {
     const char *name;          /* of the target, in its directory */
     char temporary[64];        /* "" : there is none */
     int reading, directory, writing;
+    uint64_t generation; /* of the process that it began in: only that one moves or removes the file */
 };
 
 /* Opens with the GIL let go, as pipes wait for their other end; false: raised. */
@@ -109,8 +110,12 @@ static bool sync_directory(struct transfer *self) {
     return error == 0;
 }
 
+static bool is_forked(const struct transfer *self) {
+    return self->generation != sm_fork_generation();
+}
+
 static void end(struct transfer *self) {
-    if (self->temporary[0] != 0) sm_os_place_unlink(self->directory, self->temporary);
+    if (self->temporary[0] != 0 && !is_forked(self)) sm_os_place_unlink(self->directory, self->temporary);
     if (self->writing >= 0) sm_os_file_close(self->writing);
     if (self->directory >= 0) sm_os_file_close(self->directory);
     if (self->reading >= 0) sm_os_file_close(self->reading);
@@ -123,12 +128,14 @@ PyObject *files_transfer(PyObject *module, PyObject *const *args, Py_ssize_t cou
         PyErr_SetString(PyExc_TypeError, "transfer() takes two paths, work, and its arguments");
         return NULL;
     }
-    struct transfer self = {.source = args[0], .target = args[1], .reading = -1, .directory = -1, .writing = -1};
+    struct transfer self = {.source = args[0], .target = args[1], .reading = -1, .directory = -1, .writing = -1,
+                            .generation = sm_fork_generation()};
     if (PyUnicode_FSConverter(args[0], &source) && PyUnicode_FSConverter(args[1], &target) &&
         open_source(&self, PyBytes_AsString(source)) && open_directory(&self, PyBytes_AsString(target)) &&
         create(&self)) {
         result = do_work(&self, args[2], args + 3, count - 3);
-        if (result != NULL && (!place(&self) || !sync_directory(&self))) Py_CLEAR(result);
+        if (result != NULL && is_forked(&self)) raise_status(SM_FORKED);
+        if (result != NULL && (PyErr_Occurred() || !place(&self) || !sync_directory(&self))) Py_CLEAR(result);
     }
     if (result == NULL) ending_let_go();
     end(&self);

@@ -12,7 +12,9 @@ from securemem._read_back import read_protection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
+
+    from securemem.protection import Protection
 
 _MESSAGES: dict[int, tuple[type[exceptions.SecureMemError], str]] = {
     lib.SM_BAD_SIZE: (
@@ -141,4 +143,9 @@ def check(status: int) -> None:
         raise_status(status)
 
 
-types.install(raise_status, warn_unlocked, read_protection, exceptions.SecretTextWarning)
+def _read_protection(*location: Any) -> Protection:
+    """What `SecureBytes.protection` calls. One call reads the file, so that an interruption leaves none open."""
+    return read_protection(types.read_file("/proc/self/smaps"), *location)
+
+
+types.install(raise_status, warn_unlocked, _read_protection, exceptions.SecretTextWarning)

@@ -70,6 +70,7 @@ def pump(
         done += written
         if progress is not None:
             progress(done)
+        scope.check()
         data[0] = data[size]
         count = readinto(rest)
         filled = 1 + (size if count == size else _read_rest(source, rest, count))
