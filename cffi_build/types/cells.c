@@ -32,9 +32,9 @@ static PyObject *take_out(Cell *self) {
 }
 
 /* Wiped now, or, where a view is open, at its end.  Answers whether it was no secret, and dead stack is to be cleared. */
-static bool let_go(PyObject *value, bool wipe) {
+static bool let_go(PyObject *value) {
     bool cipher = Py_TYPE(value) != Secret_Type;
-    if (!cipher && wipe) secret_wipe_later((Secret *)value);
+    if (!cipher) secret_wipe_later((Secret *)value);
     Py_DECREF(value);
     return cipher;
 }
@@ -70,24 +70,45 @@ void cell_end(Cell *self) {
     PyObject *type, *error, *trace;
     PyErr_Fetch(&type, &error, &trace);
     PyObject *value = take_out(self);
-    if (value != NULL) cipher |= let_go(value, true);
+    if (value != NULL) cipher |= let_go(value);
     for (Cell *owned = next_owned(self); owned != NULL; owned = next_owned(self)) {
-        cipher |= let_go(take_out(owned), true);
+        cipher |= let_go(take_out(owned));
     }
-    if (cipher) sm_scrub(SCRUB_DEPTH);
-    PyErr_Restore(type, error, trace);
-}
-
-void cells_empty(Gate *gate, bool wipe) {
-    bool cipher = false;
-    PyObject *type, *error, *trace;
-    PyErr_Fetch(&type, &error, &trace);
-    while (gate->first != NULL) cipher |= let_go(take_out(gate->first), wipe);
     if (cipher) sm_scrub(SCRUB_DEPTH);
     PyErr_Restore(type, error, trace);
 }
 
 void cell_drop(Cell *self) {
     PyObject *value = take_out(self);
-    if (value != NULL && let_go(value, true)) sm_scrub(SCRUB_DEPTH);
+    if (value != NULL && let_go(value)) sm_scrub(SCRUB_DEPTH);
 }
+
+bool cells_came_along(Gate *gate) {
+    for (Cell *cell = gate->first; cell != NULL; cell = cell->next) {
+        if (Py_TYPE(cell->value) == Secret_Type && secret_state((Secret *)cell->value) == SM_FORKED) return false;
+    }
+    return true;
+}
+
+static Cell *first_use(Gate *gate) {
+    Cell *cell = gate->first;
+    while (cell != NULL && Py_TYPE(cell->value) == Secret_Type && cell->owner == NULL) cell = cell->next;
+    return cell;
+}
+
+void cells_end_uses(Gate *gate) {
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    for (Cell *cell = first_use(gate); cell != NULL; cell = first_use(gate)) cell_drop(cell);
+    PyErr_Restore(type, error, trace);
+}
+
+void cells_empty(Gate *gate) {
+    bool cipher = false;
+    PyObject *type, *error, *trace;
+    PyErr_Fetch(&type, &error, &trace);
+    while (gate->first != NULL) cipher |= let_go(take_out(gate->first));
+    if (cipher) sm_scrub(SCRUB_DEPTH);
+    PyErr_Restore(type, error, trace);
+}
+

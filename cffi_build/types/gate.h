@@ -13,8 +13,11 @@
  * and what was read before a wait is read again after it.
  *
  * FORK.  Each function first compares the generation of the process: in a child
- * it drops the cells, which hold nothing there, forgets uses and locks, and is
- * locked.  A use that began before the fork is not counted when it ends there.
+ * it forgets uses and locks, empties the cells, and is locked.  Where every secret
+ * in them came along (fork="inherit"), it stays open instead, and only what is no
+ * secret goes, such as the prepared ciphers of sessions and streams: parent and
+ * child must not go on with one counter.  A use that began before the fork is not
+ * counted when it ends there.
  */
 #ifndef SM_GATE_TYPES_H
 #define SM_GATE_TYPES_H
@@ -37,6 +40,8 @@ typedef struct {
     PyObject_HEAD
     enum gate_state state;
     bool forked;         /* locked by a fork, until it is opened again */
+    bool outlives_forks; /* a child whose secrets all came along has it open */
+    bool inherited;      /* open in such a child: what is counted, its parent counts */
     bool notes_time;     /* there is an idle timer */
     uint64_t generation; /* of the process that it was last used in */
     uint64_t epoch;      /* how often it was opened */
@@ -101,8 +106,11 @@ void cell_close(Cell *self);
 void cell_end(Cell *self);
 /* Empties a cell that goes. */
 void cell_drop(Cell *self);
-/* Empties all cells of a gate.  wipe: else what they held is only dropped. */
-void cells_empty(Gate *gate, bool wipe);
+/* Empties all cells of a gate: what they held is wiped. */
+void cells_empty(Gate *gate);
+/* In a forked child: whether all secrets in cells are here; and the emptying of the cells that hold something else. */
+bool cells_came_along(Gate *gate);
+void cells_end_uses(Gate *gate);
 
 /* apply.c */
 PyObject *apply_changes(PyObject *module, PyObject *const *args, Py_ssize_t count);

@@ -33,6 +33,7 @@ static bool is_allowed(Cell *cell, PyObject *work) {
     Cell *rules = cell->owner == NULL ? cell : cell->owner;
     if (cell->value == NULL || rules->counted == NULL || rules->free == NULL || rules->tickets == NULL) return false;
     if (PySet_Contains(rules->counted, work) != 1) return PySet_Contains(rules->free, work) == 1;
+    if (rules->gate->inherited) return false;
     PyObject *ticket = PyIter_Next(rules->tickets);
     Py_XDECREF(ticket);
     return ticket != NULL;
@@ -104,7 +105,7 @@ static PyObject *shut(Gate *self, PyObject *ignored) {
     while (self->state == GATE_CLOSING) {
         if (self->user_count == 0) {
             self->state = GATE_LOCKED;
-            cells_empty(self, true);
+            cells_empty(self);
         } else if (!gate_is_busy(self)) {
             break; /* this thread is inside: it wipes when it leaves */
         } else if (!gate_wait(self, WAIT_TO_SHUT)) {
@@ -124,10 +125,10 @@ static PyObject *open_with(Gate *self, Cell *root, PyObject *work, PyObject *con
     gate_settle(self);
     bool here = self->state == GATE_OPEN && root->value != NULL && !secret_is_wiped(root->value);
     if (!here) {
-        cells_empty(self, true);
+        cells_empty(self);
         cell_fill(root, key);
         self->state = GATE_OPEN;
-        self->forked = false;
+        self->forked = self->inherited = false;
         self->epoch++;
     } else if (Py_TYPE(key) == Secret_Type) {
         secret_wipe_later((Secret *)key);
@@ -197,6 +198,7 @@ static PyObject *get_flag(Gate *self, void *which) {
         case 1: return PyBool_FromLong(self->state == GATE_LOCKED);
         case 2: return PyBool_FromLong(self->forked);
         case 3: return PyBool_FromLong(self->user_count > 0);
+        case 4: return PyBool_FromLong(self->inherited);
         default: return PyBool_FromLong(gate_changes_here(self));
     }
 }
@@ -222,6 +224,13 @@ static PyObject *note_time(Gate *self, PyObject *wanted) {
     Py_RETURN_NONE;
 }
 
+static PyObject *outlive_forks(Gate *self, PyObject *wanted) {
+    int outlives = PyObject_IsTrue(wanted);
+    if (outlives < 0) return NULL;
+    self->outlives_forks = outlives != 0;
+    Py_RETURN_NONE;
+}
+
 static PyObject *settle(Gate *self, PyObject *ignored) {
     (void)ignored;
     gate_settle(self);
@@ -242,7 +251,9 @@ static PyMethodDef methods[] = {
      "reopen($self, root, work, /, *args)\n--\n\nPut what work(*args) gives into the root key's cell, and open; whether it was shut."},
     {"close_keys", (PyCFunction)close_keys, METH_NOARGS, "close_keys($self)\n--\n\nClose all open keys, to be opened again."},
     {"note_time", (PyCFunction)note_time, METH_O, "note_time($self, wanted, /)\n--\n\nWhether the ends of uses are noted."},
-    {"settle", (PyCFunction)settle, METH_NOARGS, "settle($self)\n--\n\nIn a forked child: drop the parent's cells, and be locked."},
+    {"outlive_forks", (PyCFunction)outlive_forks, METH_O,
+     "outlive_forks($self, wanted, /)\n--\n\nWhether a forked child has it open, where all its secrets came along."},
+    {"settle", (PyCFunction)settle, METH_NOARGS, "settle($self)\n--\n\nIn a forked child: end the parent's uses, and be locked unless all secrets came along."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -251,7 +262,8 @@ static PyGetSetDef properties[] = {
     {"locked", (getter)get_flag, NULL, "Whether the cells are empty, and nobody is let in.", (void *)1},
     {"forked", (getter)get_flag, NULL, "Whether a fork locked it.", (void *)2},
     {"in_use", (getter)get_flag, NULL, "Whether anybody is inside.", (void *)3},
-    {"changes_here", (getter)get_flag, NULL, "Whether a change by this thread goes on.", (void *)4},
+    {"inherited", (getter)get_flag, NULL, "Whether a forked child has it open, with the parent's keys.", (void *)4},
+    {"changes_here", (getter)get_flag, NULL, "Whether a change by this thread goes on.", (void *)5},
     {"epoch", (getter)get_number, NULL, "How often it was opened.", (void *)0},
     {"used", (getter)get_number, NULL, "When the last use ended, on CLOCK_BOOTTIME, in seconds.", (void *)1},
     {"opened", (getter)get_number, NULL, "When it was opened, likewise.", (void *)2},

@@ -14,12 +14,14 @@ void gate_settle(Gate *self) {
     self->generation = now;
     self->user_count = 0;
     self->changing = false;
-    self->state = GATE_LOCKED;
-    self->forked = true;
+    self->inherited = self->state == GATE_OPEN && self->outlives_forks && cells_came_along(self);
+    self->forked = !self->inherited;
+    if (self->forked) self->state = GATE_LOCKED;
     /* The old lock may be held by a thread that is not here. */
     PyThread_type_lock fresh = PyThread_allocate_lock();
     if (fresh != NULL) self->news = fresh;
-    cells_empty(self, false);
+    if (self->inherited) cells_end_uses(self);
+    else cells_empty(self);
 }
 
 static GateUser *find(Gate *self, unsigned long thread) {
@@ -100,7 +102,7 @@ void gate_leave(Gate *self) {
     if (self->state != GATE_CLOSING) return;
     if (self->user_count == 0) {
         self->state = GATE_LOCKED; /* before the emptying, which may run finalisers */
-        cells_empty(self, true);
+        cells_empty(self);
     }
     tell(self);
 }
@@ -109,7 +111,7 @@ void gate_abandon(Gate *self) {
     gate_settle(self);
     if (self->state == GATE_LOCKED) return;
     self->state = self->user_count == 0 ? GATE_LOCKED : GATE_CLOSING;
-    if (self->state == GATE_LOCKED) cells_empty(self, true);
+    if (self->state == GATE_LOCKED) cells_empty(self);
 }
 
 static void count_waiting(Gate *self, enum gate_wait what, bool begins) {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from securemem.crypto.mac import HashName
     from securemem.secure_bytes import SecureBytes
 
-__all__ = ["KeyAlgorithm", "KeyAlgorithmName", "Purpose", "algorithm_numbered", "key_algorithm"]
+__all__ = ["UNBOUNDED", "KeyAlgorithm", "KeyAlgorithmName", "Purpose", "algorithm_numbered", "key_algorithm"]
 
 Purpose = Literal["encryption", "wrapping", "authentication", "signing", "agreement", "derivation"]
 KeyAlgorithmName = Literal[
@@ -36,7 +36,7 @@ KeyAlgorithmName = Literal[
     "HKDF-SHA-256",
 ]
 
-_UNBOUNDED = 2**62
+UNBOUNDED = 2**62
 
 
 class KeyAlgorithm(Frozen):
@@ -55,7 +55,7 @@ class KeyAlgorithm(Frozen):
     size: int
     least: int
     most: int
-    most_messages: int = _UNBOUNDED
+    most_messages: int = UNBOUNDED
     cipher: Cipher | None = None
     hash_name: HashName | None = None
     public_key: Callable[[SecureBytes], bytes] | None = None

@@ -73,6 +73,7 @@ class Contents:
         self._timers = timers
         self.use: Use = self.gate.use if audit is None else self._told_use
         self.gate.note_time(timers.idle is not None)
+        self.gate.outlive_forks(not timers.any)  # their thread is not in a child
         _gates.add(self.gate)
         self._begin(kek)
 

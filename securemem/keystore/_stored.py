@@ -9,6 +9,7 @@ from itertools import repeat
 from securemem._frozen import Frozen
 from securemem.exceptions import KeyExhaustedError, KeyNotFoundError, KeyPolicyError, SecureMemError
 from securemem.keystore import _tickets
+from securemem.keystore._algorithms import UNBOUNDED
 from securemem.keystore._gate import Cell, apply
 from securemem.keystore._header import BOX, STREAM, WRAPPED, header, not_decrypted
 from securemem.keystore._operations import OPERATION_OF, OPERATIONS
@@ -141,10 +142,23 @@ class Version(Cell):
         if not self.may(work):
             key.refuse(operation.name, self)
         if operation.counted:
+            if key.contents.gate.inherited:
+                self._check_unbounded()
             if key.policy.bounds_each_use:
                 self.watch(memoryview(data).nbytes)  # type: ignore[arg-type]  # what is protected is a buffer
             if not self._take_ticket():
                 key.contents.alone(self._draw)
+
+    def _check_unbounded(self) -> None:
+        """In a forked child that has the store open: what is bounded is counted in the parent, and only there."""
+        policy = self.key.policy
+        if policy.max_messages is None and policy.max_bytes is None and self.most_messages == UNBOUNDED:
+            return
+        raise KeyPolicyError(
+            f"key {self.key.name!r} version {self.facts.number} has a limit, which the parent process counts: a forked "
+            "child cannot protect with it. Use a key without one here: of KC-XAES-256-GCM, without max_messages and "
+            "max_bytes in its policy"
+        )
 
     def watch(self, nbytes: int) -> None:
         """Check time and bytes before something is protected, and count the bytes. Raises KeyPolicyError."""
