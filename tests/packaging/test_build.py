@@ -85,7 +85,14 @@ def test_wheel_contents(artifacts):
     assert {"securemem/py.typed", "securemem/_core.pyi", "securemem/_types.pyi"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not [name for name in names if name.endswith((".c", ".h", ".o"))]
-    assert {name.split("/")[0] for name in names} == {"securemem", f"securemem-{securemem.__version__}.dist-info"}
+    tops = {"securemem", *(f"securemem-{securemem.__version__}.{kind}" for kind in ("dist-info", "data"))}
+    assert {name.split("/")[0] for name in names} == tops
+    shared = {name.partition(".data/data/share/")[2] for name in names if ".data/" in name}
+    assert shared == {
+        "man/man1/securemem.1",
+        "bash-completion/completions/securemem",
+        "zsh/site-functions/_securemem",
+    }
     metadata = zipfile.ZipFile(wheel).read(f"securemem-{securemem.__version__}.dist-info/METADATA").decode()
     runtime = [line for line in metadata.splitlines() if line.startswith("Requires-Dist") and "extra ==" not in line]
     assert {re.split(r"[ >=]+", line.split(": ")[1])[0] for line in runtime} == {"cffi", "cryptography"}
