@@ -19,7 +19,9 @@ myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build", "_ext"]
 nitpicky = False
-autodoc_mock_imports = ["requests", "httpx"]  # the adapters' libraries need not be installed
+autodoc_mock_imports = [
+    *("requests", "httpx", "pydantic", "pydantic_core", "pydantic_settings", "nacl", "jwt", "itsdangerous", "flask"),
+]  # the adapters' libraries need not be installed
 
 autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}
 autodoc_typehints = "signature"
