@@ -69,7 +69,8 @@ class KeyStore:
 
     All methods may be called from several threads. Those that need a key in clear raise StoreLockedError while the
     store is locked, and CapacityError where no memory can be locked. In a forked child the store is locked, and the
-    error says so: its keys stayed in the parent, and unlock() with the kek recovers them.
+    error says so: its keys stayed in the parent, and unlock() with the kek recovers them. A store without timers whose
+    arena has fork="inherit" stays open there; sessions and streams end, and a key with a limit protects nothing there.
 
     Raises NoKeyEncryptionKeyError for timers without a kek, InvalidArgumentError for a timer that is not above 0, and
     what kek.wrap() raises.
