@@ -65,7 +65,7 @@ class SecretSigner(Signer):
         super().__init__(keys, *arguments, **options)
         if type(self.algorithm) is not HMACAlgorithm:
             raise InvalidArgumentError("a signer under a SecureBytes has HMAC alone: leave algorithm= out")
-        self.algorithm = _Algorithm(self.digest_method)
+        self.algorithm: Any = _Algorithm(self.digest_method)
 
     def derive_key(self, secret_key: Any = None) -> Any:
         """The key that signs: of the salt and a key."""
