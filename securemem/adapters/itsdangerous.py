@@ -58,6 +58,8 @@ class SecretSigner(Signer):
     when it signs.
     """
 
+    algorithm: Any  # the base class is unknown to type checkers where itsdangerous is not installed
+
     def __init__(self, secret_key: Any, *arguments: Any, **options: Any) -> None:
         keys: Any = [secret_key] if isinstance(secret_key, SecureBytes) else secret_key
         if isinstance(keys, str | bytes) or not all(isinstance(key, SecureBytes) for key in keys):
