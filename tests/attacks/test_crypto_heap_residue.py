@@ -17,7 +17,7 @@ from tests.support.residue import NAMES, Child
 IN_PYTHON = {name for name in NAMES if "OpenSSH" in name or name.startswith("Fernet")}
 # The caller itself makes a Python object of the secret.
 BY_CALLER = {"P-256 derive_private_key", "RSA decrypt OAEP, plaintext", "AES-KWP unwrap, key"}
-# A scan takes most of a second: beside the whole in a section, every third case and all that is known to leave something.
+# A scan takes most of a second: beside the whole in a section, every third case and all that is known to leave traces.
 WHOLE = "SECUREMEM_WHOLE" in os.environ
 PART = NAMES if WHOLE else [name for at, name in enumerate(NAMES) if at % 3 == 0 or name in IN_PYTHON | BY_CALLER]
 # Nothing clears the stack after the last free() of a call, but the next call.
