@@ -53,6 +53,15 @@ def visit(interface=None, key=None):
     assert client.get("/").text == "2"
     return app
 """
+SSL = """
+import ssl, subprocess
+from securemem.adapters.ssl import load_cert_chain
+def make(name):
+    words = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-subj", "/CN=x", "-out", "certificate.pem"]
+    words += ["-keyout", f"{name}.pem", "-passout", f"file:{name}"]
+    subprocess.run(words, check=True, capture_output=True)
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+"""
 READ = "doors.read_file('key')"
 TODAY = "open('control', 'rb').read()"
 MODEL = "Plain(token=open('control').read())"
@@ -101,6 +110,13 @@ CASES = {
         ITS,
         f"{READ}; signer = SecretSigner(key); signer.unsign(signer.sign(b'text'))",
         f"itsdangerous.Signer({TODAY})",
+        (1, 0),
+    ),
+    "ssl, a password": (
+        "ssl",
+        SSL,
+        f"{READ}; context = make('key'); load_cert_chain(context, 'certificate.pem', 'key.pem', key)",
+        f"{TODAY}; make('control').load_cert_chain('certificate.pem', 'control.pem', control)",
         (1, 0),
     ),
     "Flask": ("flask", FLASK, f"{READ}; app = visit(SecretSessions(key))", f"visit(key={TODAY})", (1, 0)),

@@ -64,10 +64,11 @@ def certificate(tmp_path_factory):
 
 
 @pytest.mark.parametrize("password", [None, b"the password"])
-def test_a_tls_connection_with_a_key_from_locked_memory(certificate, password):
+@pytest.mark.parametrize("from_path", [False, True])
+def test_a_tls_connection_with_a_key_from_locked_memory(certificate, password, from_path):
     """A server on loopback, a client that checks the certificate, bytes there and back."""
     name = "key.pem" if password is None else "locked.pem"
-    key = SecureBytes.copy_of((certificate / name).read_bytes())
+    key = certificate / name if from_path else SecureBytes.copy_of((certificate / name).read_bytes())
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     text = None if password is None else SecureBytes.copy_of(password)
     load_cert_chain(server, certificate / "certificate.pem", key, text)

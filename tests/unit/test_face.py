@@ -85,7 +85,17 @@ def test_which_modules_are_public():
         if parts and not any(part.startswith("_") for part in parts):
             found.add(".".join(parts))
     # Adapters for libraries that need not be installed have names of their own, and tests of their own.
-    libraries = ("httpx", "requests", "pydantic", "pydantic_settings", "nacl", "jwt", "itsdangerous", "flask")
+    libraries = (
+        "httpx",
+        "requests",
+        "pydantic",
+        "pydantic_settings",
+        "nacl",
+        "jwt",
+        "itsdangerous",
+        "flask",
+        "psycopg",
+    )
     foreign = {f"adapters.{library}" for library in libraries}
     others = foreign | {name for name in found if name.startswith(("cli", "storage"))}
     assert found - others - {"crypto", "testing"} == MODULES

@@ -158,9 +158,10 @@ THROUGH = {
     ("hmac.new", "adapters.hmac.hmac_new"): lambda: (
         hmac_new(secret(), b"x", "sha256").digest() == hmac.digest(VALUE, b"x", "sha256")
     ),
-    ("ssl: load_cert_chain", "adapters.ssl.load_cert_chain"): None,  # test_adapters.py connects with it
+    ("ssl: load_cert_chain, its password=", "adapters.ssl.load_cert_chain"): None,  # test_adapters.py connects with it
     ("requests: Basic and Bearer", "adapters.requests"): None,
     ("httpx: Basic and Bearer", "adapters.httpx"): None,
+    ("psycopg; SQLAlchemy's creator=", "adapters.psycopg.SecretConnector"): None,  # test_adapters_psycopg.py
     ("pydantic: a field", "adapters.pydantic.SecureSecret"): None,  # test_adapters_pydantic.py
     ("pydantic-settings: a source", "adapters.pydantic_settings.CredentialsSource"): None,
     ("PyNaCl: SecretBox, Box, SigningKey", "adapters.nacl"): None,  # test_adapters_nacl.py
@@ -202,7 +203,7 @@ REFUSED = {
         and _refuses(lambda: subprocess.run(["true", secret()], check=True))
     ),
     "multiprocessing: Pipe().send": lambda: _refuses(lambda: multiprocessing.Pipe()[0].send(secret())),
-    "ssl: password=": lambda: _refuses(
+    "ssl: password= of a context's own load_cert_chain": lambda: _refuses(
         lambda: __import__("ssl").SSLContext(16).load_cert_chain("/dev/null", password=secret())
     ),
 }
