@@ -38,7 +38,8 @@ VERBS = (
     "unmap",
 )
 HOW = ((1, False), (FOREVER, False), (1, True))
-SIZES = (32, 32, 100, 4000, 70_000)
+PARTIAL = ("include_in_fork", "exclude_from_fork", "lock_on_fault")  # may take effect, and fail all the same
+SIZES = (32, 4000, 70_000)
 
 
 class Inherited:
@@ -121,7 +122,7 @@ def main() -> None:
         become(int(sys.argv[2]))
     assert attempt(estate, VERBS[0], FOREVER, 1, after=False)[:2] == (0, 0)
     for verb in VERBS:
-        for count, after in HOW:
+        for count, after in HOW if verb in PARTIAL else HOW[:2]:
             first = 1
             while True:
                 in_parent, in_child, lost = attempt(estate, verb, first, count, after)

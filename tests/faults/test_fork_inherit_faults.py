@@ -10,7 +10,7 @@ from collections import defaultdict
 
 from tests.support.programs import run_module
 
-COUNT = 10  # secrets
+COUNT = 6  # secrets
 # What takes a run over, and what goes without saying: nothing is lost where only an address is kept free.
 TAKING = {"include_in_fork", "exclude_from_fork", "exclude_from_dumps", "protect", "lock_on_fault", "unshare"}
 
