@@ -123,8 +123,9 @@ static PyObject *open_with(Gate *self, Cell *root, PyObject *work, PyObject *con
         return NULL;
     }
     gate_settle(self);
+    bool shutting = self->state == GATE_CLOSING; /* a lock() came meanwhile: users are inside, with what it wipes */
     bool here = self->state == GATE_OPEN && root->value != NULL && !secret_is_wiped(root->value);
-    if (!here) {
+    if (!here && !shutting) {
         cells_empty(self);
         cell_fill(root, key);
         self->state = GATE_OPEN;
@@ -134,8 +135,21 @@ static PyObject *open_with(Gate *self, Cell *root, PyObject *work, PyObject *con
         secret_wipe_later((Secret *)key);
     }
     Py_DECREF(key);
-    self->used = self->opened = sm_boottime();
-    return PyBool_FromLong(!here);
+    if (shutting) gate_refuse(self, "refuse");
+    else self->used = self->opened = sm_boottime();
+    return shutting ? NULL : PyBool_FromLong(!here);
+}
+
+/* Takes the changes while no shutting goes on; false: raised.  Who has them must not wait for one: it waits for users. */
+static bool take_turn_to_open(Gate *self) {
+    while (gate_take_changes(self)) {
+        if (self->state != GATE_CLOSING) return true;
+        bool inside = gate_is_inside(self);
+        gate_give_changes(self);
+        if (inside) gate_refuse(self, "refuse");
+        if (inside || !gate_wait(self, WAIT_TO_SHUT)) return false;
+    }
+    return false;
 }
 
 static PyObject *reopen(Gate *self, PyObject *const *args, Py_ssize_t count) {
@@ -143,16 +157,9 @@ static PyObject *reopen(Gate *self, PyObject *const *args, Py_ssize_t count) {
         PyErr_SetString(PyExc_TypeError, "reopen() takes the root key's Cell, work, and its arguments");
         return NULL;
     }
-    if (!gate_take_changes(self)) return NULL;
+    if (!take_turn_to_open(self)) return NULL;
     uint64_t generation = self->generation;
-    PyObject *result = NULL;
-    bool waited = true;
-    while (waited && self->state == GATE_CLOSING && !gate_is_inside(self)) waited = gate_wait(self, WAIT_TO_SHUT);
-    if (waited && self->state == GATE_CLOSING) {
-        gate_refuse(self, "refuse");
-    } else if (waited) {
-        result = open_with(self, (Cell *)args[0], args[1], args + 2, count - 2);
-    }
+    PyObject *result = open_with(self, (Cell *)args[0], args[1], args + 2, count - 2);
     if (self->generation == generation) gate_give_changes(self);
     return result;
 }
@@ -241,12 +248,10 @@ static PyMethodDef methods[] = {
     {"use", (PyCFunction)(void (*)(void))use, METH_FASTCALL,
      "use($self, work, cell, /, *args)\n--\n\nwork(cell, what it holds, *args) inside the gate, once the cell's admit() allows it."},
     {"run", (PyCFunction)(void (*)(void))run, METH_FASTCALL, "run($self, work, /, *args)\n--\n\nwork(*args) inside the gate."},
-    {"change", (PyCFunction)(void (*)(void))change, METH_FASTCALL,
-     "change($self, work, /, *args)\n--\n\nwork(*args) inside the gate, one thread at a time."},
+    {"change", (PyCFunction)(void (*)(void))change, METH_FASTCALL, "change($self, work, /, *args)\n--\n\nAs run(), one at a time."},
     {"change_locked_too", (PyCFunction)(void (*)(void))change_locked_too, METH_FASTCALL,
      "change_locked_too($self, work, /, *args)\n--\n\nAs change(), whatever the state."},
-    {"shut", (PyCFunction)shut, METH_NOARGS,
-     "shut($self)\n--\n\nRefuse new uses, wait for those of other threads, empty the cells; whether this call began it."},
+    {"shut", (PyCFunction)shut, METH_NOARGS, "shut($self)\n--\n\nRefuse uses, wait for others, empty the cells; whether it began."},
     {"reopen", (PyCFunction)(void (*)(void))reopen, METH_FASTCALL,
      "reopen($self, root, work, /, *args)\n--\n\nPut what work(*args) gives into the root key's cell, and open; whether it was shut."},
     {"close_keys", (PyCFunction)close_keys, METH_NOARGS, "close_keys($self)\n--\n\nClose all open keys, to be opened again."},
