@@ -74,4 +74,7 @@ class StoreExistsError(SecureMemError, FileExistsError):
 
 
 class StoreFileError(SystemRefusalError):
-    """The file of a key store cannot be read or written: the disk is full, for example; nothing was changed."""
+    """The file of a key store cannot be read or written: the disk is full, for example.
+
+    A change is whole, or was not made; the store shows which.
+    """
