@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from urllib.parse import quote
 
 from securemem.exceptions import ForeignFileError, NewerFormatError, StoreBusyError, StoreExistsError
@@ -26,6 +27,7 @@ _APPLICATION = 0x534D4B53  # "SMKS", in SQLite's own header
 _MAGIC = b"SQLite format 3\0"
 _PAGE = 4096
 _PATIENCE = 60.0  # seconds to wait for other processes
+_PAUSE = 0.0005
 _LOGGED = 256  # of the last changes it is told which records they were of
 _LONGEST_LOG = 4096  # bytes; a change of more is not told of
 _SCHEMA = (
@@ -38,6 +40,7 @@ _EACH = (
     "PRAGMA temp_store=MEMORY",
     "PRAGMA cell_size_check=ON",
     "PRAGMA mmap_size=0",
+    "PRAGMA cache_spill=OFF",
     "PRAGMA synchronous=EXTRA",
     "PRAGMA secure_delete=ON",
 )
@@ -90,7 +93,7 @@ class SqliteFile:
         self._pid = os.getpid()
         try:
             self._reads = told(self.path, _connected, self.path)
-            self._changes = told(self.path, _connected, self.path)
+            self._changes = told(self.path, _connected, self.path, 0.0)
             _open_files[self._inode] = _open_files.get(self._inode, 0) + 1
             told(self.path, self._check_format)
         except BaseException:
@@ -203,7 +206,8 @@ class SqliteFile:
         self.rollback()
         if write:
             self._check_place()
-        told(self.path, self._changing().execute, "BEGIN IMMEDIATE" if write else "BEGIN")
+        told(self.path, _patiently, self._changing(), "BEGIN IMMEDIATE" if write else "BEGIN")
+        told(self.path, _patiently, self._changing(), "SELECT one FROM header")  # from here on it sees one state
 
     def _check_place(self) -> None:
         found = _paths.check_file(self.path)
@@ -283,9 +287,23 @@ def check_new(path: str) -> None:
         raise StoreExistsError(errno.EEXIST, "there is a file already: open() it, or choose another path", path)
 
 
-def _connected(path: str) -> sqlite3.Connection:
+def _patiently(connection: sqlite3.Connection, statement: str) -> None:
+    """Do it once other processes let it: asked for often, as SQLite's own pauses grow to the time of many changes."""
+    end = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute(statement).fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+                raise
+        else:
+            return
+        time.sleep(_PAUSE * (1 + os.urandom(1)[0] / 255))
+
+
+def _connected(path: str, timeout: float = _PATIENCE) -> sqlite3.Connection:
     connection = sqlite3.connect(
-        f"file:{quote(path)}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+        f"file:{quote(path)}?mode=rw", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
     )
     connection.text_factory = bytes
     for setting in _EACH:
@@ -332,7 +350,7 @@ def _write(
         connection.execute("INSERT OR REPLACE INTO log VALUES (?, ?)", (generation, changed))
     connection.execute("DELETE FROM log WHERE generation <= ? OR generation > ?", (generation - _LOGGED, generation))
     connection.execute("UPDATE header SET root = ?, sealed = ?", (root, header))
-    connection.execute("COMMIT")
+    _patiently(connection, "COMMIT")
 
 
 def _copy(source: sqlite3.Connection, name: str, changed: Callable[[int, bytes], bytes]) -> None:
