@@ -117,6 +117,8 @@ def receive(sock: socket.socket, size: int, *, arena: Arena | None = None) -> Se
             "a TLS socket keeps received bytes in OpenSSL's memory: make SecureBytes.zeros(size) and let "
             "sock.recv_into() write into it"
         )
+    if not hasattr(sock, "gettimeout"):
+        raise TypeError(f"sock must be a connected socket, not {type(sock).__name__}")
     timeout = sock.gettimeout()
     wait = milliseconds(min(timeout, 2_000_000)) if timeout is not None else FOREVER
     return binding.receive(descriptor(sock), arena, positive("size", size), wait)

@@ -86,5 +86,9 @@ def run(
                 "an argument is neither text nor a path: other users see arguments (/proc/PID/cmdline); give a secret "
                 "by stdin= or secret_files="
             )
+    if not args:
+        raise InvalidArgumentError("args must name a program, as subprocess.run takes it")
+    if env is not None and not hasattr(env, "items"):
+        raise TypeError(f"env must be a mapping of names to values, or None, not {type(env).__name__}")
     chosen = {**options, "env": env, "pass_fds": tuple(pass_fds)}
     return operate(_DEPTH, _run, args, stdin, dict(secret_files or {}), chosen)

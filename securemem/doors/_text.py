@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from securemem._binding import doors as binding
@@ -31,7 +32,7 @@ def split(secret: Buffer, separator: Buffer, *, maxsplit: int = -1, arena: Arena
     with memoryview(separator) as view:
         if view.nbytes == 0:
             raise InvalidArgumentError("the separator must have one byte or more")
-        return binding.split(secret, view, maxsplit, arena)
+        return binding.split(secret, view, min(maxsplit, sys.maxsize), arena)
 
 
 def strip(secret: Buffer, characters: Buffer = WHITESPACE, *, arena: Arena | None = None) -> SecureBytes:

@@ -127,6 +127,7 @@ def mlock(buffer: Buffer, *, on_fault: bool = False) -> PageLock:
     unlocked again unless another PageLock holds them. A lock that somebody set there without this module is lost.
     Mappings of devices and of huge page files are passed over by the kernel without an error: see `is_locked`.
     """
+    on_fault = bool(on_fault)
     export, ticket = binding.page_lock(buffer, on_fault)
     lock = object.__new__(PageLock)
     lock._exports, lock._ticket, lock._on_fault = [export], ticket, on_fault

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from securemem._memory_map import mappings
 from securemem.exceptions import ScanRefusedError
+from securemem.scanning._needles import Needle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from securemem._memory_map import Mapping
     from securemem.scanning._debugger import Debugger
-    from securemem.scanning._needles import Needle
 
     # Where needles begin in the bytes, from the first place to before the second, each with its number.
     Finder: TypeAlias = Callable[[bytes, int, int], Iterable[tuple[int, int]]]
@@ -184,6 +184,8 @@ class _Hunt:
     def __init__(self, needles: Sequence[Needle], make: MakeFinder) -> None:
         if not needles:
             raise ValueError("give at least one needle to search for")
+        if not isinstance(needles, list | tuple) or not all(isinstance(one, Needle) for one in needles):
+            raise TypeError("needles must be a list or tuple of Needle, as forms_of() makes them")
         self.needles = needles
         self._find = make(needles)
         patterns = (pattern for one in needles for pattern in (one.pattern, *(whole for whole, _ in one.within)))

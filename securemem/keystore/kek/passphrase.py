@@ -145,6 +145,9 @@ class Passphrase:
 
 
 def _check_cost(cost: Cost, highest: Cost) -> None:
+    for name, given in (("cost", cost), ("highest", highest)):
+        if not isinstance(given, Cost):
+            raise TypeError(f"{name} must be a securemem.crypto.argon2.Cost, not {type(given).__name__}")
     if cost.memory_kib > highest.memory_kib or cost.passes > highest.passes:
         raise InvalidArgumentError(
             f"the cost of {cost.memory_kib} KiB and {cost.passes} passes is above the highest that this Passphrase "
