@@ -9,11 +9,15 @@ The folder has two files: session-key (32 random bytes or more) and password. A 
 from __future__ import annotations
 
 import hmac
+from typing import TYPE_CHECKING
 
 from flask import Flask, abort, redirect, request, session
 
 from securemem.adapters.flask import SecretSessions
 from securemem.doors import read_credential
+
+if TYPE_CHECKING:
+    from flask.typing import ResponseReturnValue
 
 
 def make_app() -> Flask:
@@ -23,7 +27,7 @@ def make_app() -> Flask:
     app.session_interface = SecretSessions(read_credential("session-key"))
 
     @app.post("/login")
-    def login() -> object:
+    def login() -> ResponseReturnValue:
         """Begin a session. Flask has what was typed in ordinary memory; what it is compared with is not there."""
         if not hmac.compare_digest(password, request.form.get("password", "").encode()):
             abort(403)

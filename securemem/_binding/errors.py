@@ -143,9 +143,29 @@ def check(status: int) -> None:
         raise_status(status)
 
 
+def _smaps_around(low: int, high: int) -> bytes:
+    """The part of the memory map around some addresses, line by line: for a process that gets no more memory."""
+    kept, wanted = [], False
+    with open("/proc/self/smaps", "rb") as lines:  # noqa: PTH123 - a stream of lines
+        for line in lines:
+            word = line.split(None, 1)[0]
+            if not word.endswith(b":"):  # a mapping begins, with its addresses
+                start, _, end = word.partition(b"-")
+                wanted = int(end, 16) > low and int(start, 16) <= high
+            if wanted:
+                kept.append(line)
+    return b"".join(kept)
+
+
 def _read_protection(*location: Any) -> Protection:
     """What `SecureBytes.protection` calls. One call reads the file, so that an interruption leaves none open."""
-    return read_protection(types.read_file("/proc/self/smaps"), *location)
+    try:
+        smaps = types.read_file("/proc/self/smaps")
+    except OSError as error:
+        if error.errno != errno.ENOMEM:
+            raise
+        smaps = _smaps_around(location[2], location[3])  # the guards below and above
+    return read_protection(smaps, *location)
 
 
 types.install(raise_status, warn_unlocked, _read_protection, exceptions.SecretTextWarning)
