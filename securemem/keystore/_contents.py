@@ -161,15 +161,15 @@ class Contents:
 
     def change(self, operation: str, name: str, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
         """Do what changes keys, inside the gate, one thread at a time; the audit is told of it."""
-        result: R = operate(0, self._told, operation, name, self.alone, (work, *args))
-        return result
+        told: Callable[..., R] = self._told
+        return operate(0, told, operation, name, self.alone, (work, *args))
 
     def run(self, operation: str, name: str, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
         """Do what changes nothing inside the gate; the audit is told of it."""
-        result: R = operate(0, self._told, operation, name, self.gate.run, (work, *args))
-        return result
+        told: Callable[..., R] = self._told
+        return operate(0, told, operation, name, self.gate.run, (work, *args))  # in no local of a kept traceback
 
-    def _told(self, _scope: Scope, operation: str, name: str, how: Callable[..., Any], args: tuple[Any, ...]) -> Any:
+    def _told(self, _scope: Scope, operation: str, name: str, how: Callable[..., R], args: tuple[Any, ...]) -> R:
         try:
             result = how(*args)
         except BaseException as error:

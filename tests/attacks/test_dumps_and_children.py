@@ -115,7 +115,7 @@ LAST_ACTS = {
     "sliced": "part = key[::]",
     "AES-GCM, dropped and scrubbed": """
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-AESGCM(memoryview(key)).encrypt(bytes(12), b"plaintext", None); binding.scrub()
+AESGCM(memoryview(key)).encrypt(bytes(12), b"plaintext", None); binding.scrub(65536)
 """,
 }
 

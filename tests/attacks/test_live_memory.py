@@ -94,12 +94,12 @@ for copier in (bytes, copy.copy, copy.deepcopy, pickle.dumps, json.dumps, hash, 
 assert len(errors) == 7
 stand_still()
 """,
-    "HMAC, scrubbed": "import hmac; hmac.digest(key, b'body', 'sha256'); binding.scrub(); stand_still()",
+    "HMAC, scrubbed": "import hmac; hmac.digest(key, b'body', 'sha256'); binding.scrub(65536); stand_still()",
     "AES-GCM, dropped and scrubbed": """
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 cipher = AESGCM(memoryview(key)); sealed = cipher.encrypt(bytes(12), b"plaintext", None)
 assert cipher.decrypt(bytes(12), sealed, None) == b"plaintext"
-del cipher; binding.scrub(); stand_still()
+del cipher; binding.scrub(65536); stand_still()
 """,
 }
 

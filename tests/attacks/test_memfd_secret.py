@@ -76,6 +76,7 @@ def test_nothing_is_left_after_exec(prey):
         MAKE.format(backend="memfd_secret", at_rest="readwrite")
         + """
 stand_still()
+from tests.support.prey_child import GO_ON, SAY
 os.execv(sys.executable, [sys.executable, "-c", "import os; os.write(%d, b'new'); os.read(%d, 1)" % (SAY, GO_ON)])
 """
     )
