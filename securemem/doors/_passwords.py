@@ -71,6 +71,6 @@ def generate_passphrase(
     if not isinstance(separator, str):
         raise TypeError(f"the separator must be str, not {type(separator).__name__}")
     if isinstance(words, str | bytes | bytearray):
-        raise TypeError(f"words must be a list of str, not {type(words).__name__}")
+        raise TypeError(f"words must be a sequence of str, not {type(words).__name__}")
     table, width = _table(words)
     return binding.generate_passphrase(positive("count", count), table, width, separator.encode(), arena)

@@ -9,7 +9,7 @@ from securemem.exceptions import InvalidArgumentError
 
 WRONG = {
     "Passphrase cost": (lambda: Passphrase(SecureBytes.take(bytearray(b"x")), cost=None), TypeError, "Cost"),
-    "generate_passphrase": (lambda: doors.generate_passphrase(3, b"one two three"), TypeError, "list of str"),
+    "generate_passphrase": (lambda: doors.generate_passphrase(3, b"one two three"), TypeError, "sequence of str"),
     "receive": (lambda: doors.receive(None, 3), TypeError, "connected socket"),
     "run nothing": (lambda: doors.run([]), InvalidArgumentError, "name a program"),
     "run env": (lambda: doors.run(["true"], env=0), TypeError, "mapping"),
