@@ -20,7 +20,7 @@ from securemem.secure_bytes import SecureBytes, scrub
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CHUNK", "round_trip_plain", "round_trip_protected"]
+__all__ = ["CHUNK", "round_trip_plain", "round_trip_protected", "use_cipher"]
 
 CHUNK = 64 * 1024
 _SMALLEST_CHUNK = 1024
@@ -102,3 +102,10 @@ def round_trip_plain(descriptor: int, key: bytes) -> int:
 def _check_equal(clear: bytes | memoryview, opened: bytes | memoryview, index: int) -> None:
     if not hmac.compare_digest(clear, opened):
         raise ValueError(f"chunk {index} of the file was decrypted to something else")
+
+
+def use_cipher(key: bytes | bytearray | memoryview) -> object:
+    """Encrypt a message as programs do, by a cipher that is kept: the cipher."""
+    cipher = AESGCM(key)
+    cipher.encrypt(os.urandom(12), b"data", None)
+    return cipher
