@@ -161,8 +161,8 @@ def _read_protection(*location: Any) -> Protection:
     """What `SecureBytes.protection` calls. One call reads the file, so that an interruption leaves none open."""
     try:
         smaps = types.read_file("/proc/self/smaps")
-    except OSError as error:
-        if error.errno != errno.ENOMEM:
+    except (OSError, MemoryError) as error:
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
             raise
         smaps = _smaps_around(location[2], location[3])  # the guards below and above
     return read_protection(smaps, *location)

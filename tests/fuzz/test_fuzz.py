@@ -11,7 +11,7 @@ import pytest
 from tests.support import ROOT
 
 BUGS = {
-    "contents": ("secret.c", "sm_wipe(slot->data, slot->length);", ""),  # a new secret finds the old one's bytes
+    "contents": ("slab.c", "sm_wipe(slot->data, slot->length);", ""),  # a new secret finds the old one's bytes
     "counts": ("secret.c", "slot->slab->arena->counts.live_secrets--;", ""),
     "state": ("secret.c", "slot->state = SM_SLOT_DOOMED;", ""),
 }
