@@ -102,6 +102,8 @@ def test_reader_that_goes(file):
 def test_without_a_working_directory(tmp_path, command):
     """In a directory that was deleted the command does what Python does there."""
     gone = tmp_path / "gone"
+    if command == "demo" and sys.version_info[:3] == (3, 13, 0):
+        pytest.skip("CPython 3.13.0 itself cannot import socket in a directory that is gone")
     (tmp_path / "module.py").write_text("print('ran')")
     gone.mkdir()
     line = {
