@@ -20,8 +20,11 @@ def stubtest(home, *options):
     """What stubtest says of securemem._types, with the stub that lies in a folder."""
     pytest.importorskip("mypy", reason="type checking needs the extra `lint`")
     command = [sys.executable, "-m", "mypy.stubtest", "securemem._types", *options]
-    # A stub is looked for in MYPYPATH; an editable install's hook is no place where mypy looks.
-    environment = {**os.environ, "MYPYPATH": str(home), "PYTHONPATH": str(PACKAGE.parent)}
+    environment = {**os.environ}
+    if PACKAGE.parent.name != "site-packages":
+        # A stub is looked for in MYPYPATH; an editable install's hook is no place where mypy looks. What is installed
+        # is found without, and refused there.
+        environment |= {"MYPYPATH": str(home), "PYTHONPATH": str(PACKAGE.parent)}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=home)
 
 

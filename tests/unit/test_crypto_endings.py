@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import functools
 
 import pytest
 
@@ -20,9 +21,26 @@ from securemem.exceptions import (
     VerificationError,
 )
 
-KEY = SecureBytes.copy_of(bytes(range(32)))
-XAES = aead.Key(KEY)
-SPENT = aead.Key(KEY, "AES-256-GCM", messages=2**32)
+
+# Made at their first use: a test before these may have purged every secret that the process had.
+@functools.cache
+def key():
+    """A key for most operations."""
+    return SecureBytes.copy_of(bytes(range(32)))
+
+
+@functools.cache
+def xaes():
+    """The same, for the default algorithm."""
+    return aead.Key(key())
+
+
+@functools.cache
+def spent():
+    """One that has no message left."""
+    return aead.Key(key(), "AES-256-GCM", messages=2**32)
+
+
 ALGORITHM = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
 
@@ -36,26 +54,26 @@ def forged(algorithm, data=b"hello"):
 # A secret in its own with statement, given to a call that fails: what must come out.
 FAILING = {
     "Key of another size": (31, SizeError, aead.Key),
-    "encrypt, aad is a str": (5, TypeError, lambda s: XAES.encrypt(s, "aad")),
-    "encrypt with a spent key": (5, KeyExhaustedError, SPENT.encrypt),
-    "encrypt_into with a spent key": (5, KeyExhaustedError, lambda s: SPENT.encrypt_into(s, bytearray(33))),
-    "encrypt_into, out is too short": (5, SizeError, lambda s: XAES.encrypt_into(s, bytearray(3))),
-    "encrypt_into, into it, too short": (5, SizeError, lambda s: XAES.encrypt_into(b"data", s)),
-    "decrypt, other aad": (5, DecryptionError, lambda s: XAES.decrypt(XAES.encrypt(b"x"), s)),
-    "decrypt it": (100, DecryptionError, XAES.decrypt),
-    "decrypt it, too short": (3, DecryptionError, XAES.decrypt),
-    "decrypt_into it": (5, DecryptionError, lambda s: XAES.decrypt_into(forged("KC-XAES-256-GCM"), s)),
-    "decrypt_into it, of another size": (4, SizeError, lambda s: XAES.decrypt_into(forged("KC-XAES-256-GCM"), s)),
-    "hazmat.decrypt it": (100, DecryptionError, lambda s: hazmat.decrypt("KC-XAES-256-GCM", KEY, bytes(24), s)),
+    "encrypt, aad is a str": (5, TypeError, lambda s: xaes().encrypt(s, "aad")),
+    "encrypt with a spent key": (5, KeyExhaustedError, lambda s: spent().encrypt(s)),
+    "encrypt_into with a spent key": (5, KeyExhaustedError, lambda s: spent().encrypt_into(s, bytearray(33))),
+    "encrypt_into, out is too short": (5, SizeError, lambda s: xaes().encrypt_into(s, bytearray(3))),
+    "encrypt_into, into it, too short": (5, SizeError, lambda s: xaes().encrypt_into(b"data", s)),
+    "decrypt, other aad": (5, DecryptionError, lambda s: xaes().decrypt(xaes().encrypt(b"x"), s)),
+    "decrypt it": (100, DecryptionError, lambda s: xaes().decrypt(s)),
+    "decrypt it, too short": (3, DecryptionError, lambda s: xaes().decrypt(s)),
+    "decrypt_into it": (5, DecryptionError, lambda s: xaes().decrypt_into(forged("KC-XAES-256-GCM"), s)),
+    "decrypt_into it, of another size": (4, SizeError, lambda s: xaes().decrypt_into(forged("KC-XAES-256-GCM"), s)),
+    "hazmat.decrypt it": (100, DecryptionError, lambda s: hazmat.decrypt("KC-XAES-256-GCM", key(), bytes(24), s)),
     "hazmat.decrypt_into it": (
         5,
         DecryptionError,
-        lambda s: hazmat.decrypt_into("AES-256-GCM", KEY, bytes(12), bytes(21), s),
+        lambda s: hazmat.decrypt_into("AES-256-GCM", key(), bytes(12), bytes(21), s),
     ),
-    "hazmat, it is the nonce": (11, SizeError, lambda s: hazmat.encrypt("AES-256-GCM", KEY, s, b"")),
+    "hazmat, it is the nonce": (11, SizeError, lambda s: hazmat.encrypt("AES-256-GCM", key(), s, b"")),
     "hmac of a str": (1, TypeError, lambda s: mac.hmac(s, "x")),
-    "verify, it is the data": (1, VerificationError, lambda s: mac.verify(KEY, s, b"")),
-    "verify, it is the code": (32, VerificationError, lambda s: mac.verify(KEY, b"", s)),
+    "verify, it is the data": (1, VerificationError, lambda s: mac.verify(key(), s, b"")),
+    "verify, it is the code": (32, VerificationError, lambda s: mac.verify(key(), b"", s)),
     "hkdf, no length": (1, SizeError, lambda s: kdf.hkdf(s, 0)),
     "hkdf, salt is a str": (1, TypeError, lambda s: kdf.hkdf(s, 32, salt="x")),
     "hkdf, info is a str": (1, TypeError, lambda s: kdf.hkdf(s, 32, info="x")),
@@ -64,12 +82,12 @@ FAILING = {
     "scrypt, wrong n": (1, InvalidArgumentError, lambda s: kdf.scrypt(s, b"", 32, n=3)),
     "argon2id, short salt": (1, SizeError, lambda s: argon2.argon2id(s, b"x")),
     "argon2id, cost is a tuple": (1, TypeError, lambda s: argon2.argon2id(s, b"saltsalt", cost=(1, 1))),
-    "wrap a key of another size": (8, SizeError, lambda s: wrap.wrap(KEY, s)),
-    "wrap under a kek of another size": (31, SizeError, lambda s: wrap.wrap(s, KEY)),
+    "wrap a key of another size": (8, SizeError, lambda s: wrap.wrap(key(), s)),
+    "wrap under a kek of another size": (31, SizeError, lambda s: wrap.wrap(s, key())),
     "unwrap under it": (32, DecryptionError, lambda s: wrap.unwrap(s, bytes(40))),
-    "unwrap it": (40, DecryptionError, lambda s: wrap.unwrap(KEY, s)),
+    "unwrap it": (40, DecryptionError, lambda s: wrap.unwrap(key(), s)),
     "exchange, low order": (32, PeerKeyError, lambda s: agreement.x25519_exchange(s, bytes(32))),
-    "exchange, it is the peer": (32, PeerKeyError, lambda s: agreement.x25519_exchange(KEY, s)),
+    "exchange, it is the peer": (32, PeerKeyError, lambda s: agreement.x25519_exchange(key(), s)),
     "sign a str": (32, TypeError, lambda s: signing.ed25519_sign(s, "x")),
     "verify, it is the signature": (64, VerificationError, lambda s: signing.ed25519_verify(bytes(32), b"", s)),
     "verify, it is the message": (64, VerificationError, lambda s: signing.ed25519_verify(bytes(32), s, b"\1" * 64)),
@@ -125,11 +143,11 @@ def test_target_of_a_forged_message_is_wiped(algorithm):
 def test_target_keeps_what_it_held_where_nothing_was_written():
     """An argument that is refused is refused before anything is changed."""
     out = bytearray(b"older")
-    for wrong in (lambda: XAES.decrypt_into(bytes(4), out), lambda: XAES.decrypt_into("text", out)):
+    for wrong in (lambda: xaes().decrypt_into(bytes(4), out), lambda: xaes().decrypt_into("text", out)):
         with pytest.raises((DecryptionError, TypeError)):
             wrong()
     with pytest.raises(SizeError):
-        XAES.encrypt_into(b"data", out)
+        xaes().encrypt_into(b"data", out)
     assert out == b"older"
 
 
@@ -138,28 +156,28 @@ def test_frozen_target_is_refused():
     out = SecureBytes.zeros(1)
     out.freeze()
     with pytest.raises(FrozenError):
-        XAES.decrypt_into(XAES.encrypt(b"x"), out)
+        xaes().decrypt_into(xaes().encrypt(b"x"), out)
 
 
 BYTES_LIKE = {
-    "Key.encrypt": XAES.encrypt,
-    "Key.encrypt, aad": lambda b: XAES.encrypt(b"", b),
-    "Key.encrypt_into": lambda b: XAES.encrypt_into(b, bytearray(8 + XAES.overhead)),
-    "Key.encrypt_into, out": lambda b: XAES.encrypt_into(b"", b),
-    "Key.decrypt": XAES.decrypt,
-    "Key.decrypt_into": lambda b: XAES.decrypt_into(b, bytearray()),
-    "Key.decrypt_into, out": lambda b: XAES.decrypt_into(XAES.encrypt(bytes(8)), b),
-    "hazmat.encrypt, nonce": lambda b: hazmat.encrypt("AES-256-GCM", KEY, b, b""),
-    "mac.hmac": lambda b: mac.hmac(KEY, b),
-    "mac.verify, code": lambda b: mac.verify(KEY, b"", b),
-    "kdf.hkdf, salt": lambda b: kdf.hkdf(KEY, 32, salt=b),
-    "kdf.hkdf, info": lambda b: kdf.hkdf(KEY, 32, info=b),
-    "kdf.pbkdf2, salt": lambda b: kdf.pbkdf2(KEY, b, 32, iterations=1),
-    "kdf.scrypt, salt": lambda b: kdf.scrypt(KEY, b, 32, n=2),
-    "argon2.argon2id, salt": lambda b: argon2.argon2id(KEY, b, cost=argon2.Cost(8, 1)),
-    "wrap.unwrap": lambda b: wrap.unwrap(KEY, b),
-    "x25519_exchange, peer": lambda b: agreement.x25519_exchange(KEY, b),
-    "ed25519_sign": lambda b: signing.ed25519_sign(KEY, b),
+    "Key.encrypt": lambda s: xaes().encrypt(s),
+    "Key.encrypt, aad": lambda b: xaes().encrypt(b"", b),
+    "Key.encrypt_into": lambda b: xaes().encrypt_into(b, bytearray(8 + xaes().overhead)),
+    "Key.encrypt_into, out": lambda b: xaes().encrypt_into(b"", b),
+    "Key.decrypt": lambda s: xaes().decrypt(s),
+    "Key.decrypt_into": lambda b: xaes().decrypt_into(b, bytearray()),
+    "Key.decrypt_into, out": lambda b: xaes().decrypt_into(xaes().encrypt(bytes(8)), b),
+    "hazmat.encrypt, nonce": lambda b: hazmat.encrypt("AES-256-GCM", key(), b, b""),
+    "mac.hmac": lambda b: mac.hmac(key(), b),
+    "mac.verify, code": lambda b: mac.verify(key(), b"", b),
+    "kdf.hkdf, salt": lambda b: kdf.hkdf(key(), 32, salt=b),
+    "kdf.hkdf, info": lambda b: kdf.hkdf(key(), 32, info=b),
+    "kdf.pbkdf2, salt": lambda b: kdf.pbkdf2(key(), b, 32, iterations=1),
+    "kdf.scrypt, salt": lambda b: kdf.scrypt(key(), b, 32, n=2),
+    "argon2.argon2id, salt": lambda b: argon2.argon2id(key(), b, cost=argon2.Cost(8, 1)),
+    "wrap.unwrap": lambda b: wrap.unwrap(key(), b),
+    "x25519_exchange, peer": lambda b: agreement.x25519_exchange(key(), b),
+    "ed25519_sign": lambda b: signing.ed25519_sign(key(), b),
     "ed25519_verify, key": lambda b: signing.ed25519_verify(b, b"", bytes(64)),
     "ed25519_verify, message": lambda b: signing.ed25519_verify(bytes(32), b, bytes(64)),
     "ed25519_verify, signature": lambda b: signing.ed25519_verify(bytes(32), b"", b),
@@ -187,9 +205,9 @@ def test_one_rule_for_buffers(use):
 def test_items_of_a_buffer_are_its_bytes():
     """What is encrypted, authenticated and signed are the same bytes as those of a bytes object."""
     numbers = array.array("I", [1, 2**31])
-    assert XAES.decrypt(XAES.encrypt(numbers, numbers), numbers.tobytes()) == numbers.tobytes()
-    assert mac.hmac(KEY, numbers) == mac.hmac(KEY, numbers.tobytes())
-    assert signing.ed25519_sign(KEY, numbers) == signing.ed25519_sign(KEY, numbers.tobytes())
+    assert xaes().decrypt(xaes().encrypt(numbers, numbers), numbers.tobytes()) == numbers.tobytes()
+    assert mac.hmac(key(), numbers) == mac.hmac(key(), numbers.tobytes())
+    assert signing.ed25519_sign(key(), numbers) == signing.ed25519_sign(key(), numbers.tobytes())
 
 
 SECRETS = {
@@ -206,8 +224,8 @@ SECRETS = {
     "pbkdf2": lambda s: kdf.pbkdf2(s, b"", 32, iterations=1),
     "scrypt": lambda s: kdf.scrypt(s, b"", 32, n=2),
     "argon2id": lambda s: argon2.argon2id(s, bytes(16)),
-    "wrap, kek": lambda s: wrap.wrap(s, KEY),
-    "wrap, key": lambda s: wrap.wrap(KEY, s),
+    "wrap, kek": lambda s: wrap.wrap(s, key()),
+    "wrap, key": lambda s: wrap.wrap(key(), s),
     "unwrap, kek": lambda s: wrap.unwrap(s, bytes(40)),
     "ed25519_sign": lambda s: signing.ed25519_sign(s, b""),
     "ed25519_public_key": signing.ed25519_public_key,
@@ -232,15 +250,15 @@ def test_key_is_a_secure_bytes(use):
 
 
 NUMBERS = {
-    "Key, messages": (SizeError, lambda n: aead.Key(KEY, messages=n)),
-    "hkdf": (SizeError, lambda n: kdf.hkdf(KEY, n)),
-    "hkdf_expand": (SizeError, lambda n: kdf.hkdf_expand(KEY, n)),
-    "pbkdf2, length": (SizeError, lambda n: kdf.pbkdf2(KEY, b"", n, iterations=1)),
-    "pbkdf2, iterations": (InvalidArgumentError, lambda n: kdf.pbkdf2(KEY, b"", 32, iterations=n)),
-    "scrypt, length": (SizeError, lambda n: kdf.scrypt(KEY, b"", n, n=2)),
-    "scrypt, n": (InvalidArgumentError, lambda n: kdf.scrypt(KEY, b"", 32, n=n)),
-    "scrypt, r": (InvalidArgumentError, lambda n: kdf.scrypt(KEY, b"", 32, n=2, r=n)),
-    "argon2id": (SizeError, lambda n: argon2.argon2id(KEY, bytes(16), n)),
+    "Key, messages": (SizeError, lambda n: aead.Key(key(), messages=n)),
+    "hkdf": (SizeError, lambda n: kdf.hkdf(key(), n)),
+    "hkdf_expand": (SizeError, lambda n: kdf.hkdf_expand(key(), n)),
+    "pbkdf2, length": (SizeError, lambda n: kdf.pbkdf2(key(), b"", n, iterations=1)),
+    "pbkdf2, iterations": (InvalidArgumentError, lambda n: kdf.pbkdf2(key(), b"", 32, iterations=n)),
+    "scrypt, length": (SizeError, lambda n: kdf.scrypt(key(), b"", n, n=2)),
+    "scrypt, n": (InvalidArgumentError, lambda n: kdf.scrypt(key(), b"", 32, n=n)),
+    "scrypt, r": (InvalidArgumentError, lambda n: kdf.scrypt(key(), b"", 32, n=2, r=n)),
+    "argon2id": (SizeError, lambda n: argon2.argon2id(key(), bytes(16), n)),
     "Cost, memory": (InvalidArgumentError, lambda n: argon2.Cost(n, 1)),
     "Cost, passes": (InvalidArgumentError, lambda n: argon2.Cost(8, n)),
     "calibrate": (InvalidArgumentError, argon2.calibrate),
@@ -261,13 +279,13 @@ def test_numbers_out_of_bounds(error, use):
 @pytest.mark.parametrize(
     "use",
     [
-        lambda name: aead.Key(KEY, name),
+        lambda name: aead.Key(key(), name),
         aead.Key.generate,
-        lambda name: hazmat.encrypt(name, KEY, bytes(12), b""),
-        lambda name: mac.hmac(KEY, b"", algorithm=name),
-        lambda name: kdf.hkdf(KEY, 32, algorithm=name),
-        lambda name: wrap.wrap(KEY, KEY, algorithm=name),
-        lambda name: wrap.unwrap(KEY, bytes(40), algorithm=name),
+        lambda name: hazmat.encrypt(name, key(), bytes(12), b""),
+        lambda name: mac.hmac(key(), b"", algorithm=name),
+        lambda name: kdf.hkdf(key(), 32, algorithm=name),
+        lambda name: wrap.wrap(key(), key(), algorithm=name),
+        lambda name: wrap.unwrap(key(), bytes(40), algorithm=name),
     ],
 )
 def test_names_of_algorithms(use):
@@ -301,11 +319,11 @@ def test_prepared_key_holds_no_window_and_encrypts_no_more_after_close():
 
 def test_no_scratch_is_left():
     """Subkeys and intermediate keys are wiped when their operation ends."""
-    box = XAES.encrypt(b"data")
+    box = xaes().encrypt(b"data")
     before = statistics().live_secrets
-    XAES.encrypt(b"data")
-    kdf.hkdf(KEY, 80).wipe()
-    wrap.unwrap(KEY, wrap.wrap(KEY, KEY)).wipe()
+    xaes().encrypt(b"data")
+    kdf.hkdf(key(), 80).wipe()
+    wrap.unwrap(key(), wrap.wrap(key(), key())).wipe()
     with pytest.raises(DecryptionError):
-        XAES.decrypt(box[:-1])
+        xaes().decrypt(box[:-1])
     assert statistics().live_secrets == before
