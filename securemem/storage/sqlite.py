@@ -93,7 +93,7 @@ class SqliteFile:
         self._pid = os.getpid()
         try:
             self._reads = told(self.path, _connected, self.path)
-            self._changes = told(self.path, _connected, self.path, 0.0)
+            self._changes = told(self.path, _connected, self.path)
             _open_files[self._inode] = _open_files.get(self._inode, 0) + 1
             told(self.path, self._check_format)
         except BaseException:
@@ -125,11 +125,10 @@ class SqliteFile:
 
     def _check_format(self) -> None:
         connection = self._connection()
-        one = [connection.execute(f"PRAGMA {name}").fetchall()[0][0] for name in ("application_id", "user_version")]
+        one = [_patiently(connection, f"PRAGMA {name}")[0][0] for name in ("application_id", "user_version")]
         self._check_numbers(*one)
         mode, vacuum, encoding = (
-            connection.execute(f"PRAGMA {name}").fetchall()[0][0]
-            for name in ("journal_mode", "auto_vacuum", "encoding")
+            _patiently(connection, f"PRAGMA {name}")[0][0] for name in ("journal_mode", "auto_vacuum", "encoding")
         )
         if (mode, vacuum, encoding) != (b"delete", 0, b"UTF-8"):
             raise damaged(self.path, "a setting of the database is another one")
@@ -173,7 +172,7 @@ class SqliteFile:
     # Single reads, by any thread
 
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return told(self.path, _select, self._connection(), query, values)
+        return told(self.path, _patiently, self._connection(), query, values)
 
     def header(self) -> tuple[int, bytes]:
         """How often the root key was changed, and the sealed header, as they are in the file now."""
@@ -226,12 +225,14 @@ class SqliteFile:
 
     def current_header(self) -> tuple[int, bytes]:
         """As header(), of the transaction's state."""
-        return self._checked_header(told(self.path, _select, self._changing(), "SELECT root, sealed FROM header", ()))
+        return self._checked_header(
+            told(self.path, _patiently, self._changing(), "SELECT root, sealed FROM header", ())
+        )
 
     def current(self, identity: bytes) -> bytes | None:
         """As read(), of the transaction's state."""
         query = "SELECT sealed FROM records WHERE id = ?"
-        rows = told(self.path, _select, self._changing(), query, (identity,))
+        rows = told(self.path, _patiently, self._changing(), query, (identity,))
         return self._checked(rows[0][0]) if rows else None
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
@@ -244,7 +245,7 @@ class SqliteFile:
     def changed(self, after: int, until: int) -> set[bytes] | None:
         """The identities that were changed after a generation; None where that is not told. A hint: check the set."""
         query = "SELECT changed FROM log WHERE generation > ? AND generation <= ?"
-        found = told(self.path, _select, self._changing(), query, (after, until))
+        found = told(self.path, _patiently, self._changing(), query, (after, until))
         if len(found) != until - after or any(type(one) is not bytes for (one,) in found):
             return None
         return {one[at : at + 16] for (one,) in found for at in range(0, len(one), 16)}
@@ -287,32 +288,33 @@ def check_new(path: str) -> None:
         raise StoreExistsError(errno.EEXIST, "there is a file already: open() it, or choose another path", path)
 
 
-def _patiently(connection: sqlite3.Connection, statement: str) -> None:
-    """Do it once other processes let it: asked for often, as SQLite's own pauses grow to the time of many changes."""
+def _patiently(
+    connection: sqlite3.Connection, statement: str, values: tuple[object, ...] = ()
+) -> list[tuple[Any, ...]]:
+    """Do it once other processes let it; the rows.
+
+    It is asked for often: SQLite's own pauses grow to the time of many changes, and a process that pauses longer than
+    others gets no turn.
+    """
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            connection.execute(statement).fetchall()
+            return connection.execute(statement, values).fetchall()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise
-        else:
-            return
         time.sleep(_PAUSE * (1 + os.urandom(1)[0] / 255))
 
 
-def _connected(path: str, timeout: float = _PATIENCE) -> sqlite3.Connection:
+def _connected(path: str) -> sqlite3.Connection:
+    """A connection with every setting made; each statement on it is to be done patiently, as SQLite does not wait."""
     connection = sqlite3.connect(
-        f"file:{quote(path)}?mode=rw", uri=True, timeout=timeout, isolation_level=None, check_same_thread=False
+        f"file:{quote(path)}?mode=rw", uri=True, timeout=0, isolation_level=None, check_same_thread=False
     )
     connection.text_factory = bytes
     for setting in _EACH:
-        connection.execute(setting).fetchall()
+        _patiently(connection, setting)  # a setting reads the file too, which another process may be changing
     return connection
-
-
-def _select(connection: sqlite3.Connection, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:
-    return connection.execute(query, values).fetchall()
 
 
 def _fill(name: str, header: bytes, records: Mapping[bytes, bytes], page: int) -> None:
