@@ -7,8 +7,9 @@ from os import urandom
 from securemem.crypto import kdf, mac
 from securemem.crypto._workspace import check_secret
 from securemem.crypto.aead import Key
-from securemem.exceptions import InvalidArgumentError, StoreLockedError
+from securemem.exceptions import StoreLockedError
 from securemem.keystore._gate import Cell, apply
+from securemem.keystore.kek._checks import wrapped_by
 from securemem.secure_bytes import SecureBytes
 
 TYPE_CHECKING = False
@@ -91,12 +92,7 @@ class RootKey:
 
     def wrapped_by(self, kek: KeyEncryptionKey) -> bytes:
         """The root key wrapped by a key-encryption key; only inside the gate."""
-        wrapped = kek.wrap(self.key().secret, self.context)
-        if not isinstance(wrapped, bytes):
-            raise TypeError(f"wrap() of a key-encryption key must give bytes, not {type(wrapped).__name__}")
-        if not wrapped:
-            raise InvalidArgumentError("wrap() of a key-encryption key gave no bytes: they could not be unwrapped")
-        return wrapped
+        return wrapped_by(kek, self.key().secret, self.context)
 
     def record_named(self, name: str) -> bytes:
         """Where what is said of a name lies: found again by the name, and telling nothing of it."""

@@ -7,7 +7,8 @@ from securemem.keystore._durable import DurableContents
 from securemem.keystore._gate import Keeper
 from securemem.keystore._timers import Timers
 from securemem.keystore.audit import listener
-from securemem.keystore.store import KeyStore, check_kek
+from securemem.keystore.kek._checks import check_kek
+from securemem.keystore.store import KeyStore
 from securemem.storage import _paths
 
 TYPE_CHECKING = False

@@ -17,6 +17,7 @@ from securemem.keystore._stored import StoredKey
 from securemem.keystore._timers import Timers
 from securemem.keystore.audit import listener
 from securemem.keystore.handle import KeyHandle, stored_key
+from securemem.keystore.kek._checks import check_kek
 from securemem.keystore.policy import Policy
 from securemem.secure_bytes import SecureBytes
 
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         log: bool
 
 
-__all__ = ["KeyStore", "check_kek"]
+__all__ = ["KeyStore"]
 
 _USUAL = Policy()
 _LONGEST_SECRET = 2**20
@@ -357,15 +358,6 @@ def _checked(policy: Policy) -> Policy:
     if not isinstance(policy, Policy):
         raise TypeError(f"policy must be a Policy, not {type(policy).__name__}")
     return policy
-
-
-def check_kek(kek: KeyEncryptionKey) -> None:
-    """TypeError for what is no key-encryption key."""
-    if not callable(getattr(kek, "wrap", None)) or not callable(getattr(kek, "unwrap", None)):
-        raise TypeError(
-            f"a key-encryption key is an object with wrap() and unwrap(), not {type(kek).__name__}: "
-            "for a passphrase, Passphrase(SecureBytes.take(bytearray(...)))"
-        )
 
 
 def _size(secret: SecureBytes | Buffer) -> int:

@@ -30,6 +30,7 @@ MODULES = {
     *("crypto.sealed", "crypto.signing", "crypto.wrap"),
     *("keystore.store", "keystore.handle", "keystore.session", "keystore.policy", "keystore.audit"),
     *("keystore.cleartext", "keystore.kek", "keystore.kek.key_file", "keystore.kek.passphrase", "keystore.file_store"),
+    *("keystore.envelope",),
     *("adapters", "adapters.hmac", "adapters.logging", "adapters.ssl"),
     *("crypto_heap", "doors", "locking.specification", "testing.conformance"),
 }
