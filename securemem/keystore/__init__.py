@@ -5,6 +5,7 @@ Passphrase is in `securemem.keystore.kek.passphrase` (and `securemem.Passphrase`
 
 from __future__ import annotations
 
+from securemem.keystore._details import Item
 from securemem.keystore._stored import State, VersionInfo
 from securemem.keystore.audit import Event
 from securemem.keystore.handle import KeyHandle
@@ -13,4 +14,4 @@ from securemem.keystore.policy import Policy
 from securemem.keystore.session import Session
 from securemem.keystore.store import KeyStore
 
-__all__ = ["Event", "KeyEncryptionKey", "KeyHandle", "KeyStore", "Policy", "Session", "State", "VersionInfo"]
+__all__ = ["Event", "Item", "KeyEncryptionKey", "KeyHandle", "KeyStore", "Policy", "Session", "State", "VersionInfo"]

@@ -28,6 +28,8 @@ __all__ = ["Book", "Header", "State", "check_pinned", "first_header", "stamp"]
 
 _HEADER = struct.Struct(">QQ32sB")  # generation, how many records, their tag, whether it is a backup
 _SIZE = 32
+_FIRST_NAME = bytes(RECORD - 2) + b"\x01\x00"
+_LAST_NAME = b"\x7f" + b"\xff" * (RECORD - 1)
 
 
 class Header:
@@ -153,6 +155,14 @@ class Book:
             if self.file.in_transaction:
                 raise StoreBusyError("the key store is being changed by this thread: use it after that call")
             self._catch_up()
+
+    def entries(self) -> Iterator[tuple[bytes, bytes]]:
+        """The records that say something of a name, each only as the authenticated set has it."""
+        known = self.seen.known
+        for identity, sealed in self.file.between(_FIRST_NAME, _LAST_NAME).items():
+            current = sealed if known.get(identity) == stamp(sealed) else self.read(identity)
+            if current is not None:
+                yield identity, current
 
     def moved(self) -> bool:
         """Whether the file has another header than the state."""

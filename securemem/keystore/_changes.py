@@ -6,6 +6,7 @@ from os import urandom
 
 from securemem.exceptions import KeyExistsError, KeyNotFoundError, KeyPolicyError, SizeError
 from securemem.keystore import _entries
+from securemem.keystore._details import Details
 from securemem.keystore._gate import apply
 from securemem.keystore._root_key import new_record
 from securemem.keystore._stored import Facts, State, StoredKey, StoredSecret, Version
@@ -42,6 +43,7 @@ class _Change:
     """What a key is to become. Nothing of it shows until commit().
 
     facts: of each version, those of new ones too. secrets: of new ones. ended: cells that lose what they hold.
+    details: others than it has.
     """
 
     def __init__(self, key: StoredKey) -> None:
@@ -50,6 +52,7 @@ class _Change:
         self.facts = {version: version.facts for version in key.versions}
         self.secrets: dict[Version, SecureBytes] = {}
         self.ended: list[Version] = []
+        self.details: Details | None = None
 
     def add(self, key_id: bytes, secret: SecureBytes) -> Version:
         """A new version, pending."""
@@ -77,7 +80,13 @@ class _Change:
 
     def commit(self, *more: tuple[Any, ...]) -> None:
         """New records, the swap, and the old ones go. more: further steps of the swap."""
+        written, steps = self.prepared()
+        self.key.contents.commit(written, [*steps, *more, *((cell,) for cell in self.ended)])
+
+    def prepared(self) -> tuple[dict[bytes, bytes | None], list[tuple[Any, ...]]]:
+        """What commit() writes, and the steps of the swap."""
         key, contents, policy = self.key, self.key.contents, self.policy.encoded()
+        details = (Details.read(key.details) if self.details is None else self.details).touched().encoded()
         written: dict[bytes, bytes | None] = {}
         steps: list[tuple[Any, ...]] = []
         for version, facts in self.facts.items():
@@ -92,13 +101,14 @@ class _Change:
                 written[version.facts.record] = None
             self.facts[version] = new
             steps += version.steps(new, self.policy)
-        written[key.record] = contents.root.seal_entry(key.record, _entries.of_key(key, policy, self.facts.values()))
+        entry = _entries.of_key(key, policy, self.facts.values(), details)
+        written[key.record] = contents.root.seal_entry(key.record, entry)
         primary = [version for version, facts in self.facts.items() if facts.state is State.PRIMARY]
-        steps += [(key, "policy", self.policy), (key, "versions", tuple(self.facts))]
+        steps += [(key, "policy", self.policy), (key, "versions", tuple(self.facts)), (key, "details", details)]
         steps += [(key, "primary", primary[0] if primary else key.nobody())]
         if self.secrets:
             steps.append((key, "_by_header", key.headers(*self.secrets)))
-        contents.commit(written, [*steps, *more, *((cell,) for cell in self.ended)])
+        return written, steps
 
 
 def create(
@@ -204,27 +214,35 @@ def forbid_extraction(key: StoredKey) -> None:
     change.commit()
 
 
-def put(contents: Contents, name: str, secret: SecureBytes, wiped: Buffer) -> None:
-    """Seal an opaque secret, in the place of one of that name. wiped: what is wiped when that is done."""
+def put(contents: Contents, name: str, secret: SecureBytes, wiped: Buffer, keep: int | None = None) -> None:
+    """Seal an opaque secret, in the place of one of that name. wiped: what is wiped when that is done.
+
+    keep: how many former values stay; None: as many as were to stay.
+    """
     former = contents.entries.get(name)
     if isinstance(former, StoredKey):
         raise KeyExistsError(f"{name!r} is a key: choose another name for the secret")
     root, record, value = contents.root, contents.root.record_named(name), new_record()
-    written: dict[bytes, bytes | None] = {
-        value: root.seal_secret(record, value, secret),
-        record: root.seal_entry(record, _entries.of_secret(name, value)),
-    }
+    written: dict[bytes, bytes | None] = {}
+    found = Details() if former is None else Details.read(former.details)
+    found = found.__replace__(keep=found.keep if keep is None else keep)
     if former is not None:
-        written[former.value] = None
-    contents.commit(written, [(contents.entries, name, StoredSecret(name, record, value)), (wiped,)])
+        past = ((found.changed, former.value), *found.former)
+        written |= dict.fromkeys(record for _, record in past[found.keep :])
+        found = found.__replace__(former=past[: found.keep])
+    details = found.touched().encoded()
+    written[value] = root.seal_secret(record, value, secret)
+    written[record] = root.seal_entry(record, _entries.of_secret(name, value, details))
+    contents.commit(written, [(contents.entries, name, StoredSecret(name, record, value, details)), (wiped,)])
 
 
 def gone(contents: Contents, found: StoredKey | StoredSecret) -> tuple[dict[bytes, None], list[tuple[Any, ...]]]:
     """The records and the steps of forgetting a name; no key is needed for it."""
     steps: list[tuple[Any, ...]] = [(contents.entries, found.name)]
+    records = dict.fromkeys((found.record, *Details.read(found.details).records))
     if isinstance(found, StoredSecret):
-        return {found.record: None, found.value: None}, steps
-    nobody, records = found.nobody(), {found.record: None}
+        return records | {found.value: None}, steps
+    nobody = found.nobody()
     for version in found.versions:
         facts = version.facts.__replace__(state=State.DESTROYED, record=b"")
         steps += [*version.steps(facts, found.policy), (version,)]

@@ -21,7 +21,7 @@ from securemem.storage.memory import MemoryRecords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from typing_extensions import Buffer
@@ -236,6 +236,18 @@ class Contents:
                 return self.with_room(self.root.unseal_secret, found.record, found.value, sealed, arena or self.arena)
             if self.entries.get(name) is found:
                 raise KeyNotFoundError(f"the record of the opaque secret {name!r} is gone")
+
+    def sealed_entries(self) -> Iterable[tuple[bytes, bytes]]:
+        """What is said of each name, sealed, by its record. Only inside the gate."""
+        for entry in tuple(self.entries.values()):
+            sealed = self.records.read(entry.record)
+            if sealed is not None:
+                yield entry.record, sealed
+
+    def entries_at(self, records: Sequence[bytes]) -> list[StoredKey | StoredSecret]:
+        """The entries that lie in these records. Only inside the gate."""
+        wanted = set(records)
+        return [one for one in tuple(self.entries.values()) if one.record in wanted]
 
     # Locking
 

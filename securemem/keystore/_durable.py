@@ -19,7 +19,7 @@ from securemem.storage.sqlite import SqliteFile, check_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from typing_extensions import Buffer
@@ -256,6 +256,16 @@ class DurableContents(Contents):
             if found is not None:
                 names.append(found)
         return names
+
+    def sealed_entries(self) -> Iterable[tuple[bytes, bytes]]:
+        """What is said of each name, sealed, by its record, as the file has it."""
+        return self.book.entries()
+
+    def entries_at(self, records: Sequence[bytes]) -> list[Entry]:
+        """The entries that lie in these records."""
+        loaded = {one.record: one for one in self.names.loaded()}
+        found = (loaded.get(one) or self._load(one) for one in records)
+        return [one for one in found if one is not None]
 
     # Uses and changes
 

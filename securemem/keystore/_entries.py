@@ -7,6 +7,7 @@ import struct
 from securemem._frozen import Frozen
 from securemem.exceptions import NewerFormatError
 from securemem.keystore._algorithms import KeyAlgorithm, algorithm_numbered
+from securemem.keystore._details import Details, texts_in
 from securemem.keystore._stored import Facts, State, StoredSecret
 from securemem.keystore.policy import Policy
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from securemem.keystore._stored import StoredKey
 
-__all__ = ["KeyEntry", "of_key", "of_secret", "read"]
+__all__ = ["KeyEntry", "of_key", "of_secret", "read", "texts_of"]
 
 _KEY, _SECRET = 1, 2
 _VERSION = struct.Struct(">I16s16sBQQB")  # number, id, record, state, drawn, protected, length of the public key
@@ -27,10 +28,12 @@ def _short(text: bytes) -> bytes:
     return len(text).to_bytes(2, "big") + text
 
 
-def of_key(key: StoredKey, policy: bytes, versions: Iterable[Facts]) -> bytes:
-    """A key with its rules and versions."""
-    head = bytes((_KEY, key.algorithm.number)) + _short(key.name.encode()) + _short(key.details) + _short(policy)
-    return head + b"".join(map(_of_version, versions))
+def of_key(
+    key: StoredKey, policy: bytes, versions: Iterable[Facts], details: bytes | None = None, name: str | None = None
+) -> bytes:
+    """A key with its rules and versions. details, name: other ones that it is to have."""
+    texts = ((name or key.name).encode(), key.details if details is None else details, policy)
+    return bytes((_KEY, key.algorithm.number)) + b"".join(map(_short, texts)) + b"".join(map(_of_version, versions))
 
 
 def _of_version(facts: Facts) -> bytes:
@@ -87,6 +90,7 @@ def read(entry: bytes, record: bytes) -> KeyEntry | StoredSecret:
 def _read(reader: _Reader, record: bytes) -> KeyEntry | StoredSecret:
     kind, number = reader.take(2)
     name, details = reader.short().decode(), reader.short()
+    Details.read(details)  # ValueError where they are none
     if kind == _SECRET and number == 0:
         if len(reader.left) != len(record):
             raise ValueError("no record")
@@ -111,3 +115,11 @@ def _read_version(reader: _Reader) -> Facts:
     return Facts(
         number, key_id, found, b"" if found is State.DESTROYED else record, drawn, protected, reader.take(public)
     )
+
+
+def texts_of(entry: memoryview) -> list[tuple[int, int]]:
+    """Where name, URL and labels lie in an entry, which was authentic."""
+    name = 4 + int.from_bytes(entry[2:4], "big")
+    start = name + 2
+    details = entry[start : start + int.from_bytes(entry[name:start], "big")]
+    return [(4, name), *((start + first, start + last) for first, last in texts_in(details))]

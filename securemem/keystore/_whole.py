@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from securemem.keystore import _changes, _entries, _wraps
+from securemem.keystore import _changes, _entries, _renaming, _wraps
 from securemem.keystore._book import Header, stamp
 from securemem.keystore._gate import apply
 from securemem.keystore._root_key import GENERATION, IDENTITY, RECORD, WRAPPED_ROOT, new_record
@@ -47,17 +47,21 @@ def _resealed_secret(
     contents: DurableContents, new: RootKey, found: StoredSecret, records: dict[bytes, bytes]
 ) -> list[tuple[Any, ...]]:
     record, value = new.record_named(found.name), new_record()
+    details, values = _renaming.resealed_values(contents, new, found, record)
+    records |= values
     with contents.get(found.name, None) as secret:
         records[value] = new.seal_secret(record, value, secret)
-    records[record] = new.seal_entry(record, _entries.of_secret(found.name, value, found.details))
-    return [(contents.entries, found.name, StoredSecret(found.name, record, value, found.details))]
+    records[record] = new.seal_entry(record, _entries.of_secret(found.name, value, details))
+    return [(contents.entries, found.name, StoredSecret(found.name, record, value, details))]
 
 
 def _resealed_key(
     contents: DurableContents, new: RootKey, key: StoredKey, records: dict[bytes, bytes]
 ) -> list[tuple[Any, ...]]:
     record, policy, everything = new.record_named(key.name), key.policy.encoded(), []
-    steps: list[tuple[Any, ...]] = [(key, "record", record)]
+    details, values = _renaming.resealed_values(contents, new, key, record)
+    records |= values
+    steps: list[tuple[Any, ...]] = [(key, "record", record), (key, "details", details)]
     for version in key.versions:
         facts = version.facts
         if facts.state is not State.DESTROYED:
@@ -65,7 +69,7 @@ def _resealed_key(
             records[facts.record] = new.seal_key(key, facts, policy, contents.open(version), record)
         everything.append(facts)
         steps += version.steps(facts, key.policy)
-    records[record] = new.seal_entry(record, _entries.of_key(key, policy, everything))
+    records[record] = new.seal_entry(record, _entries.of_key(key, policy, everything, details))
     return steps
 
 
@@ -78,7 +82,7 @@ def check(contents: DurableContents) -> None:
     reached = {one for one in state.known if not any(one[: RECORD - 1])}
     for name in tuple(contents.entries):
         entry = contents.entries[name]
-        reached.add(entry.record)
+        reached |= {entry.record, *_renaming.checked_values(contents, entry)}
         if isinstance(entry, StoredSecret):
             reached.add(entry.value)
             contents.get(name, None).wipe()

@@ -7,10 +7,12 @@ from importlib import import_module
 from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
 from securemem.crypto._workspace import bytes_view
-from securemem.exceptions import InvalidArgumentError, KeyExistsError, KeyNotFoundError, SizeError, SourceError
-from securemem.keystore import _boxes, _changes, _codes
+from securemem.exceptions import KeyExistsError, KeyNotFoundError, SizeError, SourceError
+from securemem.keystore import _boxes, _changes, _codes, _renaming
 from securemem.keystore._algorithms import algorithm_numbered, key_algorithm
+from securemem.keystore._catalogue import LONGEST_SECRET, Catalogue, check_name
 from securemem.keystore._contents import Contents
+from securemem.keystore._details import check_keep
 from securemem.keystore._gate import Keeper
 from securemem.keystore._header import DESCRIPTOR, HEADER, KEY_ID, WRAPPED, not_decrypted
 from securemem.keystore._stored import StoredKey
@@ -49,11 +51,9 @@ if TYPE_CHECKING:
 __all__ = ["KeyStore"]
 
 _USUAL = Policy()
-_LONGEST_SECRET = 2**20
-_LONGEST_NAME = 255
 
 
-class KeyStore:
+class KeyStore(Catalogue):
     """Named keys that are used without being seen, and opaque secrets, such as passwords and tokens.
 
     Each lies sealed under the root key, in ordinary memory, and is opened into locked memory when it is used: keys stay
@@ -127,7 +127,7 @@ class KeyStore:
         Raises InvalidArgumentError for a name or algorithm that cannot be, or a policy that does not fit the algorithm,
         and KeyExistsError for a name that is taken; so do all that make keys.
         """
-        _check_name(name)
+        check_name(name)
         return self._handle(
             self._contents.change("generate", name, self._generate, name, key_algorithm(algorithm), _checked(policy))
         )
@@ -155,7 +155,7 @@ class KeyStore:
         Raises SizeError for a key or key_id of another size, SourceError for a buffer that cannot be wiped; what was
         given is then left as it was.
         """
-        _check_name(name)
+        check_name(name)
         chosen = key_algorithm(algorithm)
         _check_key_id(key_id)
         return self._handle(
@@ -195,7 +195,7 @@ class KeyStore:
 
         The same source, algorithm and context give the same key with the same key id, whatever its name.
         """
-        _check_name(name)
+        check_name(name)
         chosen = key_algorithm(algorithm)
         self._check_free(name)
         _checked(policy).for_algorithm(chosen)
@@ -220,7 +220,7 @@ class KeyStore:
 
         Raises DecryptionError for another source or context, and for what was changed.
         """
-        _check_name(name)
+        check_name(name)
         self._check_free(name)
         _checked(policy)
         plain = bytes_of(wrapped, "the wrapped key")
@@ -253,24 +253,33 @@ class KeyStore:
 
     # Opaque secrets
 
-    def put(self, name: str, secret: SecureBytes | Buffer) -> None:
+    def put(self, name: str, secret: SecureBytes | Buffer, *, keep: int | None = None) -> None:
         """Keep an opaque secret of 1 to 2**20 bytes, in the place of one of that name.
 
-        It is taken, or wiped, as by import_key(). Raises KeyExistsError where the name is a key's, SizeError for
-        another size.
-        """
-        _check_name(name)
-        self._contents.change("put", name, self._put, name, secret)
+        It is taken, or wiped, as by import_key(). keep: how many former values stay, 0 to 20, for history() and
+        get(former=…); None: as many as were to stay before, none at first.
 
-    def _put(self, name: str, secret: SecureBytes | Buffer) -> None:
+        Raises KeyExistsError where the name is a key's, SizeError for another size.
+        """
+        check_name(name)
+        if keep is not None:
+            check_keep(keep)
+        self._contents.change("put", name, self._put, name, secret, keep)
+
+    def _put(self, name: str, secret: SecureBytes | Buffer, keep: int | None) -> None:
         if isinstance(self._contents.entries.get(name), StoredKey):
             raise KeyExistsError(f"{name!r} is a key: choose another name for the secret")
-        if not 0 < _size(secret) <= _LONGEST_SECRET:
-            raise SizeError(f"an opaque secret has 1 to {_LONGEST_SECRET} bytes")
-        _changes.put(self._contents, name, self._copied(secret), secret)
+        if not 0 < _size(secret) <= LONGEST_SECRET:
+            raise SizeError(f"an opaque secret has 1 to {LONGEST_SECRET} bytes")
+        _changes.put(self._contents, name, self._copied(secret), secret, keep)
 
-    def get(self, name: str, *, arena: Arena | None = None) -> SecureBytes:
-        """A copy of an opaque secret, in the given arena or the store's; KeyNotFoundError where there is none."""
+    def get(self, name: str, *, former: int = 0, arena: Arena | None = None) -> SecureBytes:
+        """A copy of an opaque secret, in the given arena or the store's; KeyNotFoundError where there is none.
+
+        former: 0 for the value, 1 for the one before, as far back as history() goes.
+        """
+        if former:
+            return self._contents.run("get", name, _renaming.former, self._contents, name, former, arena)
         return self._contents.run("get", name, self._contents.get, name, arena)
 
     # All of them
@@ -344,14 +353,6 @@ def _check_key_id(key_id: bytes | None) -> None:
         raise TypeError(f"key_id must be bytes or None, not {type(key_id).__name__}")
     if len(key_id) != KEY_ID:
         raise SizeError(f"a key id has {KEY_ID} bytes, not {len(key_id)}")
-
-
-def _check_name(name: str) -> None:
-    """TypeError for what is no str, InvalidArgumentError unless it has 1 to 255 printable characters."""
-    if not isinstance(name, str):
-        raise TypeError(f"a name must be a str, not {type(name).__name__}")
-    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise InvalidArgumentError(f"a name has 1 to {_LONGEST_NAME} printable characters")
 
 
 def _checked(policy: Policy) -> Policy:
