@@ -85,6 +85,8 @@ enum sm_slots_answer {
 };
 
 enum sm_status sm_heap_start(size_t budget);
+void sm_heap_serve(bool serving);
+bool sm_heap_is_serving(void);
 void sm_heap_lock_large(bool locked);
 void sm_heap_count(struct sm_heap_statistics *out);
 bool sm_heap_is_locked(void);
@@ -92,8 +94,6 @@ enum sm_status sm_units_lock_some(void);
 
 #define SM_ENTRIES ...
 const char *sm_entries_name(size_t entry);
-void sm_entries_serve(bool serving);
-bool sm_entries_are_serving(void);
 void sm_scrub_points_set(size_t depth);
 void sm_entries_count(struct sm_entries_counts *out);
 

@@ -5,6 +5,7 @@ from typing import (
     Any,
     ClassVar,
     Concatenate,
+    Literal,
     Never,
     NoReturn,
     ParamSpec,
@@ -12,6 +13,7 @@ from typing import (
     SupportsIndex,
     TypeVar,
     final,
+    overload,
     type_check_only,
 )
 
@@ -257,7 +259,14 @@ class MemoryFile:
 def memory_file(secret: Buffer, /) -> MemoryFile: ...
 def hand_over(sock: int, secret: Buffer, milliseconds: int, /) -> None: ...
 def take_over(sock: int, arena: Arena | None, limit: int, milliseconds: int, /) -> SecureBytes: ...
-def with_copy(secret: SecureBytes, call: Callable[[Any], Any], as_text: bool, /) -> tuple[Any, bool]: ...
+@overload
+def with_copy(
+    secret: SecureBytes, call: Callable[[bytes], _Result], as_text: Literal[False], /
+) -> tuple[_Result, bool]: ...
+@overload
+def with_copy(
+    secret: SecureBytes, call: Callable[[str], _Result], as_text: Literal[True], /
+) -> tuple[_Result, bool]: ...
 def mask(text: str, secrets: tuple[SecureBytes, ...], /) -> str | None: ...
 def read_file(path: str, /) -> bytes: ...
 def install_doors(raise_door: Callable[[int, int, str | None, int], None], /) -> None: ...

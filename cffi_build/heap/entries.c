@@ -22,23 +22,14 @@
 
 #define KEEP_IN_PLACE 64 /* bytes: blocks up to this size are not moved to be shrunk */
 
-static atomic_bool is_serving;
 static atomic_size_t outside;
-
-void sm_entries_serve(bool serving) {
-    atomic_store(&is_serving, serving);
-}
-
-bool sm_entries_are_serving(void) {
-    return atomic_load_explicit(&is_serving, memory_order_relaxed);
-}
 
 void sm_entries_count(struct sm_entries_counts *out) {
     out->outside = atomic_load(&outside);
 }
 
 static void *take(size_t length, size_t alignment) {
-    if (!sm_entries_are_serving()) return NULL;
+    if (!sm_heap_is_serving()) return NULL;
     sm_scrub_note();
     void *block = sm_heap_take(length, alignment);
     if (block == NULL) atomic_fetch_add(&outside, 1);
@@ -90,7 +81,7 @@ static void *entry_realloc(void *block, size_t length) {
     }
     size_t before = usable(block);
     bool fits = length <= before && (length >= before / 2 || before <= KEEP_IN_PLACE);
-    if (fits && (sm_heap_has(block) || !sm_entries_are_serving())) return block;
+    if (fits && (sm_heap_has(block) || !sm_heap_is_serving())) return block;
     void *moved = entry_malloc(length);
     if (moved == NULL) return NULL;
     memcpy(moved, block, before < length ? before : length);
@@ -134,7 +125,7 @@ static size_t entry_malloc_usable_size(void *block) {
 
 /* The buffer of a stream would keep what was read of a key file. */
 static FILE *unbuffered(FILE *file) {
-    if (file != NULL && sm_entries_are_serving()) setvbuf(file, NULL, _IONBF, 0);
+    if (file != NULL && sm_heap_is_serving()) setvbuf(file, NULL, _IONBF, 0);
     return file;
 }
 

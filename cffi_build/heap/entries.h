@@ -24,11 +24,6 @@ extern const struct sm_entry sm_entries[SM_ENTRIES];
 
 const char *sm_entries_name(size_t entry);
 
-/* Whether blocks are handed out; what was handed out is taken back always. */
-void sm_entries_serve(bool serving);
-bool sm_entries_are_serving(void);
-
-
 struct sm_entries_counts {
     size_t outside; /* blocks that the C library had to give, ever */
 };

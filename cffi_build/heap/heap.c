@@ -28,6 +28,7 @@ static atomic_size_t live_runs, live_run_bytes;
 static atomic_size_t overflow;
 static atomic_bool large_locked;
 static bool started;
+atomic_bool sm_heap_serving = false;
 
 static void fail(const char *message) {
     sm_os_abort(message);
@@ -52,6 +53,10 @@ enum sm_status sm_heap_start(size_t budget) {
 
 bool sm_heap_is_started(void) {
     return started;
+}
+
+void sm_heap_serve(bool serving) {
+    atomic_store(&sm_heap_serving, serving);
 }
 
 void sm_heap_lock_large(bool locked) {

@@ -19,6 +19,8 @@
 #ifndef SM_HEAP_H
 #define SM_HEAP_H
 
+#include <stdatomic.h>
+
 #include "units.h"
 
 #define SM_HEAP_LARGE ((size_t)1 << 20)
@@ -27,6 +29,16 @@
 /* Reserves the range, once; sets the budget each time. */
 enum sm_status sm_heap_start(size_t budget);
 bool sm_heap_is_started(void);
+
+/* Whether those who ask for blocks on others' behalf (python_allocator.c,
+ * entries.c) take them from here; what was handed out is taken back always.
+ * It is read at every malloc, and so is no call. */
+void sm_heap_serve(bool serving);
+extern atomic_bool sm_heap_serving;
+static inline bool sm_heap_is_serving(void) {
+    return atomic_load_explicit(&sm_heap_serving, memory_order_relaxed);
+}
+
 void sm_heap_lock_large(bool locked);
 
 /* A block of zeros; alignment is a power of two, or 0 for the least.  NULL:

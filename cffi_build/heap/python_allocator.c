@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "entries.h"
 #include "heap.h"
 #include "objects.h"
 #include "scrub_points.h"
@@ -49,7 +48,7 @@ static _Thread_local struct sm_section *own_section;
 static atomic_size_t most, live, refused;
 
 static bool is_for_heap(size_t size) {
-    if (!sm_entries_are_serving()) return false;
+    if (!sm_heap_is_serving()) return false;
     if (making_bytes > 0) return true;
     if (own_section == NULL || atomic_load_explicit(&own_section->depth, memory_order_relaxed) == 0) return false;
     if (size <= atomic_load_explicit(&most, memory_order_relaxed) &&
@@ -99,7 +98,7 @@ static void our_free(void *context, void *block) {
 static void *move_block(const struct allocator *under, void *block, size_t size) {
     size_t before = sm_heap_size(block);
     if (size <= before && size >= before / 2) return block;
-    void *moved = sm_entries_are_serving() ? take(size) : NULL;
+    void *moved = sm_heap_is_serving() ? take(size) : NULL;
     if (moved == NULL) moved = under->malloc(under->context, size);
     if (moved == NULL) return NULL;
     memcpy(moved, block, before < size ? before : size);
@@ -183,7 +182,7 @@ void sm_section_end(struct sm_section *section, size_t depth) {
 /* -- entries -- */
 
 void *sm_entry_bytes(const char *source, intptr_t length) {
-    if (!sm_entries_are_serving()) return make_bytes(source, length);
+    if (!sm_heap_is_serving()) return make_bytes(source, length);
     atomic_fetch_add_explicit(&wanted, 1, memory_order_relaxed);
     making_bytes++;
     void *bytes = make_bytes(source, length);

@@ -2,7 +2,7 @@
 #ifndef SM_SCRUB_POINTS_H
 #define SM_SCRUB_POINTS_H
 
-#include "securemem.h"
+#include "words.h"
 
 /* Bytes of dead stack to clear; 0: none. */
 void sm_scrub_points_set(size_t depth);

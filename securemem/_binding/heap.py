@@ -117,9 +117,9 @@ def count() -> dict[str, int]:
 # C functions as they are.
 forget_plan: Callable[[], None] = lib.sm_slots_forget_plan
 
-serve: Callable[[bool], None] = lib.sm_entries_serve
+serve: Callable[[bool], None] = lib.sm_heap_serve
 
-is_serving: Callable[[], bool] = lib.sm_entries_are_serving
+is_serving: Callable[[], bool] = lib.sm_heap_is_serving
 
 # Whether every block up to 1 MiB lies in locked memory.
 is_locked: Callable[[], bool] = lib.sm_heap_is_locked

@@ -11,6 +11,8 @@ from securemem.adapters.itsdangerous import SecretTimestampSigner
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from flask import Flask
 
 __all__ = ["SecretSessions"]
@@ -34,8 +36,9 @@ class SecretSessions(SecureCookieSessionInterface):
     def get_signing_serializer(self, app: Flask) -> URLSafeTimedSerializer:
         """What signs and reads the cookies."""
         del app  # its secret_key is not used
+        keys: Any = self._keys  # the serializer hands them to the signer, which takes SecureBytes
         return URLSafeTimedSerializer(
-            self._keys,  # type: ignore[arg-type] # the signer takes these
+            keys,
             salt=self.salt,
             serializer=self.serializer,
             signer=SecretTimestampSigner,

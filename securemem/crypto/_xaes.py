@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from cryptography.hazmat.primitives.ciphers import CipherContext
     from typing_extensions import Buffer
@@ -46,6 +47,6 @@ _make, _new = _encryptor(_rust), AES256.__new__
 
 def blocks(key: Buffer) -> CipherContext:
     """An encryptor of single blocks under a key of 32 bytes, by AES-256."""
-    algorithm = _new(AES256)  # its check of the size was made before
-    algorithm.key = key  # type: ignore[assignment]  # any buffer will do
+    algorithm: Any = _new(AES256)  # its check of the size was made before
+    algorithm.key = key  # declared as bytes, but any buffer will do
     return _make(algorithm, _ECB)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from securemem.arenas import Arena
 
 try:
-    from _argon2_cffi_bindings import ffi as _untyped_ffi  # type: ignore[import-untyped]  # has no types
+    from _argon2_cffi_bindings import ffi as _untyped_ffi
     from _argon2_cffi_bindings import lib as _untyped_lib
 except ImportError as _missing:
     raise ImportError("Argon2id needs the package argon2-cffi-bindings: pip install 'securemem[argon2]'") from _missing

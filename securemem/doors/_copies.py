@@ -50,7 +50,7 @@ def with_bytes(secret: SecureBytes, call: Callable[[bytes], _Result]) -> _Result
     result, wiped = binding.with_copy(secret, call, False)
     if not wiped:
         _count("with_bytes")
-    return result  # type: ignore[no-any-return] # what the call returned
+    return result
 
 
 def with_str(secret: SecureBytes, call: Callable[[str], _Result]) -> _Result:
@@ -65,4 +65,4 @@ def with_str(secret: SecureBytes, call: Callable[[str], _Result]) -> _Result:
     result, wiped = binding.with_copy(secret, call, True)
     if not wiped:
         _count("with_str")
-    return result  # type: ignore[no-any-return] # what the call returned
+    return result

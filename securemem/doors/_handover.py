@@ -10,6 +10,7 @@ from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from typing_extensions import Buffer
 
@@ -56,24 +57,26 @@ def take_over(
     return binding.take_over(descriptor(connection), arena, positive("max_length", max_length), milliseconds(timeout))
 
 
-def _rebuild(identity: tuple[object, int]) -> SecureBytes:
+def _sharer() -> Any:
+    """What multiprocessing's own DupFd gives descriptors by; no published type names it."""
     from multiprocessing import resource_sharer  # noqa: PLC0415 - loaded where it is used
 
-    with resource_sharer._resource_sharer.get_connection(identity) as connection:  # type: ignore[attr-defined] # noqa: SLF001 - as DupFd does
+    return vars(resource_sharer)["_resource_sharer"]
+
+
+def _rebuild(identity: tuple[object, int]) -> SecureBytes:
+    with _sharer().get_connection(identity) as connection:
         return take_over(connection)
 
 
 def _reduce(secret: SecureBytes) -> tuple[Callable[..., SecureBytes], tuple[object, ...]]:
-    from multiprocessing import resource_sharer  # noqa: PLC0415 - loaded where it is used
-
     copy = secret[:]
 
     def send(connection: HasDescriptor, _process: int) -> None:
         hand_over(connection, copy)
         copy.wipe()
 
-    identity = resource_sharer._resource_sharer.register(send, copy.wipe)  # type: ignore[attr-defined] # noqa: SLF001 - as DupFd does
-    return _rebuild, (identity,)
+    return _rebuild, (_sharer().register(send, copy.wipe),)
 
 
 def allow_multiprocessing() -> None:

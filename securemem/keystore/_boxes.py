@@ -14,7 +14,7 @@ from securemem.keystore._header import DESCRIPTOR, HEADER, WRAPPED, not_decrypte
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn, TypeVar
+    from typing import Any, NoReturn, TypeVar
 
     from typing_extensions import Buffer
 
@@ -55,7 +55,7 @@ class Kept(Cell):
         self.header: bytes = version.header
         self.cipher: Cipher = version.cipher
 
-    def admit(self, work: Callable[..., object], data: object) -> Prepared:
+    def admit(self, work: Callable[..., object], data: Any) -> Prepared:
         """Let work begin that the rules do not allow unseen; raises what tells why it may not."""
         self.version.check(work, data)
         if self.value is None:

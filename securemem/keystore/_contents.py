@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from securemem._types import Scope
     from securemem.arenas import Arena
-    from securemem.keystore._gate import Cell
+    from securemem.keystore._boxes import Kept
     from securemem.keystore._stored import Facts, Use
     from securemem.keystore._timers import Timers
     from securemem.keystore.kek import KeyEncryptionKey
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
-    C = TypeVar("C", bound=Cell)
+    C = TypeVar("C", Version, Kept)
 
 __all__ = ["Contents"]
 
@@ -93,9 +93,9 @@ class Contents:
             written[WRAPPED_ROOT] = wrapped
         self.commit(written, [(self.gate, "can_be_unlocked", wrapped is not None)])
 
-    def alone(self, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
+    def alone(self, work: Callable[P, R], *args: P.args, **names: P.kwargs) -> R:
         """Do what changes records, inside the gate, one thread at a time."""
-        return self.gate.change(work, *args)  # type: ignore[call-arg]  # there are no names
+        return self.gate.change(work, *args, **names)
 
     def refresh(self) -> None:
         """Take up what other processes changed: nothing, where the records are this process's own."""
@@ -127,8 +127,10 @@ class Contents:
         result: R = operate(0, self._use_and_tell, work, cell, args)
         return result
 
-    def _use_and_tell(self, _scope: Scope, work: Callable[..., Any], cell: Cell, args: tuple[Any, ...]) -> Any:
-        version: Version = cell if isinstance(cell, Version) else cell.version  # type: ignore[attr-defined]  # a Kept
+    def _use_and_tell(
+        self, _scope: Scope, work: Callable[..., Any], cell: Version | Kept, args: tuple[Any, ...]
+    ) -> Any:
+        version = cell if isinstance(cell, Version) else cell.version
         operation = OPERATION_OF[work].name
         try:
             result = self.gate.use(work, cell, *args)

@@ -271,9 +271,9 @@ class DurableContents(Contents):
 
     def _fresh_use(self, work: Callable[Concatenate[C, Any, P], R], cell: C, /, *args: P.args, **_: P.kwargs) -> R:
         """`Gate.use`, of the version that is the primary one now where it was to be the primary one."""
-        primary = isinstance(cell, Version) and cell is cell.key.primary
+        follows = cell.key if isinstance(cell, Version) and cell is cell.key.primary else None
         self.refresh()
-        now: Any = cell.key.primary if primary else cell  # type: ignore[attr-defined]  # a Version
+        now: Any = cell if follows is None else follows.primary
         use: Any = self.gate.use if self._audit is None else self._told_use
         result: R = use(work, now, *args)
         return result

@@ -26,18 +26,17 @@ Rule = Literal["protects", "makes", "reads"]
 class Operation(Frozen):
     """One operation on a key.
 
-    name: as the audit hears it; also the usage that a policy needs to have, unless is_usage is False.
+    name: as the audit hears it; also the usage that a policy needs to have. A session needs one of encrypt and decrypt.
     purpose: of the keys that it is for.
     rule: "protects": by the primary version only; "makes": by active versions too; both only in the key's time, and
         counted. "reads": whatever time and count are.
     functions: what does it.
     """
 
-    name: str
+    name: Usage | Literal["session"]
     purpose: Purpose
     rule: Rule
     functions: tuple[Callable[..., object], ...]
-    is_usage: bool = True
 
     @property
     def counted(self) -> bool:
@@ -58,7 +57,7 @@ OPERATIONS = (
         "reads",
         (_boxes.decrypt, _boxes.decrypt_into, _boxes.decrypt_kept, _boxes.decrypt_into_kept, _streams.resume),
     ),
-    Operation("session", "encryption", "reads", (_boxes.keep,), is_usage=False),
+    Operation("session", "encryption", "reads", (_boxes.keep,)),
     Operation("wrap", "wrapping", "protects", (_boxes.wrap,)),
     Operation("unwrap", "wrapping", "reads", (_boxes.unwrap,)),
     Operation("mac", "authentication", "protects", (_codes.mac,)),
@@ -70,7 +69,7 @@ OPERATIONS = (
 )
 OPERATION_OF = {function: one for one in OPERATIONS for function in one.functions}
 # The words for policies, each with the purpose that it is of.
-USAGES: dict[Usage, Purpose] = {one.name: one.purpose for one in OPERATIONS if one.is_usage}  # type: ignore[misc]  # Usage lists these names
+USAGES: dict[Usage, Purpose] = {one.name: one.purpose for one in OPERATIONS if one.name != "session"}
 
 
 def usages_of(purpose: Purpose) -> frozenset[Usage]:

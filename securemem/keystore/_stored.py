@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from securemem._types import Cipher
     from securemem.keystore._algorithms import KeyAlgorithm
+    from securemem.keystore._boxes import Kept
     from securemem.keystore._contents import Contents
     from securemem.keystore._operations import Operation
     from securemem.keystore.policy import Policy
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     P = ParamSpec("P")
     R = TypeVar("R")
-    C = TypeVar("C", bound=Cell)
+    C = TypeVar("C", "Version", Kept)
 
     class Use(Protocol):
         """`Gate.use`, or the same with the audit told of it."""
@@ -91,7 +92,7 @@ def _allows(operation: Operation, state: State, policy: Policy) -> bool:
     if state is not State.PRIMARY and (state is not State.ACTIVE or operation.rule == "protects"):
         return False
     usages = policy.usages or frozenset()
-    return operation.name in usages if operation.is_usage else bool(usages & {"encrypt", "decrypt"})
+    return bool(usages & {"encrypt", "decrypt"}) if operation.name == "session" else operation.name in usages
 
 
 class Version(Cell):
@@ -127,7 +128,7 @@ class Version(Cell):
         """The header of what this version makes of that kind."""
         return header(kind, self.key.algorithm.number, self.facts.key_id)
 
-    def admit(self, work: Callable[..., object], data: object) -> SecureBytes:
+    def admit(self, work: Callable[..., object], data: Any) -> SecureBytes:
         """Let work begin that the gate could not allow unseen; the key in clear. Raises what tells why it may not."""
         self.check(work, data)
         return self.key.contents.opened(self)
@@ -136,8 +137,11 @@ class Version(Cell):
         """Whether its state and the policy allow the operation."""
         return not self.key.gone and _allows(OPERATION_OF[work], self.state, self.key.policy)
 
-    def check(self, work: Callable[..., object], data: object) -> None:
-        """Check policy, state, time and counts before an operation, and count it."""
+    def check(self, work: Callable[..., object], data: Any) -> None:
+        """Check policy, state, time and counts before an operation, and count it.
+
+        data: the buffer that is protected, where the operation protects one.
+        """
         operation, key = OPERATION_OF[work], self.key
         if not self.may(work):
             key.refuse(operation.name, self)
@@ -145,7 +149,7 @@ class Version(Cell):
             if key.contents.gate.inherited:
                 self._check_unbounded()
             if key.policy.bounds_each_use:
-                self.watch(memoryview(data).nbytes)  # type: ignore[arg-type]  # what is protected is a buffer
+                self.watch(memoryview(data).nbytes)
             if not self._take_ticket():
                 key.contents.alone(self._draw)
 

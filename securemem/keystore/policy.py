@@ -80,9 +80,9 @@ class Policy(Frozen, kw_only=True):
     @classmethod
     def decoded(cls, encoded: bytes) -> Policy:
         """The policy that encoded() wrote so, its times in UTC; ValueError for anything else."""
-        usages, extractable, not_before, not_after, max_messages, max_bytes = encoded.decode("ascii").split(";")
+        names, extractable, not_before, not_after, max_messages, max_bytes = encoded.decode("ascii").split(";")
         policy = cls(
-            usages=frozenset(usages.split(",")),  # type: ignore[arg-type]  # they are checked
+            usages=frozenset(usage for usage in USAGES if usage in names.split(",")),
             extractable=extractable == "1",
             not_before=_read_time(not_before),
             not_after=_read_time(not_after),

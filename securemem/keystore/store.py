@@ -102,7 +102,8 @@ class KeyStore(Catalogue):
         Raises StoreExistsError where there is a file, ExposedFileError where other users may change its directory,
         MissingFileError where there is no directory, StoreFileError, and what kek.wrap() raises.
         """
-        return import_module("securemem.keystore.file_store").create(path, kek, **options)  # type: ignore[no-any-return]  # it gives that
+        made: FileKeyStore = import_module("securemem.keystore.file_store").create(path, kek, **options)
+        return made
 
     @staticmethod
     def open(
@@ -115,7 +116,8 @@ class KeyStore(Catalogue):
         StoreFileError; the file is then left as it was.
         """
         module = import_module("securemem.keystore.file_store")
-        return module.FileKeyStore(path, kek, at_least=at_least, **options)  # type: ignore[no-any-return]  # it is one
+        opened: FileKeyStore = module.FileKeyStore(path, kek, at_least=at_least, **options)
+        return opened
 
     # Keys
 

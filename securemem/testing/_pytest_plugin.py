@@ -148,7 +148,8 @@ def _report(item: pytest.Item, data: dict[str, Any]) -> Any:
 def _tell(item: pytest.Item, descriptor: int) -> None:
     from _pytest.runner import runtestprotocol  # noqa: PLC0415 - not public, and the only way to run phases of one test
 
-    reports = runtestprotocol(item, log=False, nextitem=_Siblings(item))  # type: ignore[arg-type]  # listchain() is all that is asked of it
+    siblings: Any = _Siblings(item)  # listchain() is all that is asked of it
+    reports = runtestprotocol(item, log=False, nextitem=siblings)
     hook = item.config.hook
     said = [hook.pytest_report_to_serializable(config=item.config, report=one) for one in reports]
     data = json.dumps(said).encode()

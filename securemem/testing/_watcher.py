@@ -102,9 +102,9 @@ class Watcher:
         """End it; may be called again."""
         self._process.kill()
         self._process.wait()
-        for stream in (self._process.stdin, self._process.stdout):
+        for stream in filter(None, (self._process.stdin, self._process.stdout)):
             with suppress(OSError):
-                stream.close()  # type: ignore[union-attr]  # both are pipes
+                stream.close()
 
     def _ask(self, verb: str, number: int) -> None:
         if self._process.returncode is not None:
