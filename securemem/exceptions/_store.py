@@ -58,7 +58,7 @@ class WrongKeyEncryptionKeyError(DecryptionError):
 
 
 class StoreTamperedError(SecureMemError, ValueError):
-    """The file of a key store is damaged, or was changed by something that does not have its root key."""
+    """The file of a key store, or of exported records, is damaged, or was changed by something without its key."""
 
 
 class ForeignFileError(SecureMemError, ValueError):

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from securemem._binding.operations import operate
 from securemem.exceptions import InvalidArgumentError, KeyNotFoundError, SizeError
-from securemem.keystore import _renaming, _search
-from securemem.keystore._details import Details, check_keep, check_labels, check_url, item_of, seconds_of, time_of
+from securemem.keystore import _exchange, _renaming, _search
+from securemem.keystore._details import (
+    Details,
+    check_keep,
+    check_labels,
+    check_name,
+    check_url,
+    item_of,
+    seconds_of,
+    time_of,
+)
 from securemem.keystore._stored import StoredSecret
+from securemem.keystore.handle import KeyHandle
+from securemem.keystore.kek._checks import check_kek
 from securemem.secure_bytes import SecureBytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import os
     import re
     from collections.abc import Iterable, Iterator
     from datetime import datetime
@@ -21,11 +33,11 @@ if TYPE_CHECKING:
     from securemem.arenas import Arena
     from securemem.keystore._contents import Contents
     from securemem.keystore._details import Item
+    from securemem.keystore.kek import KeyEncryptionKey
 
-__all__ = ["LONGEST_SECRET", "Catalogue", "check_name"]
+__all__ = ["LONGEST_SECRET", "Catalogue"]
 
 LONGEST_SECRET = 2**20
-_LONGEST_NAME = 255
 
 
 class Catalogue:
@@ -131,6 +143,43 @@ class Catalogue:
         check_name(new)
         self._contents.change("rename", name, _renaming.rename, self._contents, name, new)
 
+    # All of them, to another store
+
+    def export_records(
+        self, path: str | os.PathLike[str], to: KeyEncryptionKey | bytes, names: Iterable[str] | None = None
+    ) -> tuple[str, ...]:
+        """Write keys and opaque secrets, with all that is said of them, into a new file of mode 0600, sealed.
+
+        to: what opens the file: a key-encryption key such as Passphrase, or the public key, 32 bytes, of an X25519 key
+        in another store. names: None for all that may leave. The file is whole, or there is none.
+
+        Gives the names of keys that were left out as they are not extractable. Raises KeyPolicyError where such a key
+        is among the names, StoreExistsError where there is a file, OSError as files do, PeerKeyError and SizeError for
+        what is no public key, and what to.wrap() raises.
+        """
+        if not isinstance(to, bytes):
+            check_kek(to)
+        if isinstance(names, str):
+            raise TypeError("names must be several str, such as ['one'], or None")
+        chosen = None if names is None else tuple(dict.fromkeys(names))
+        return operate(0, _exchange.export_records, self._contents, path, to, chosen)
+
+    def import_records(
+        self, path: str | os.PathLike[str], by: KeyEncryptionKey | KeyHandle, *, replace: bool = False
+    ) -> tuple[str, ...]:
+        """Take all that export_records() wrote into a file, or nothing; the names that came.
+
+        by: the key-encryption key, or the handle of the X25519 key that it was exported to. replace: let what comes
+        take the place of what has its name. Keys whose nonces are random 96-bit ones come with a new primary version,
+        as the original may go on with the old one.
+
+        Raises WrongKeyEncryptionKeyError (a wrong passphrase), ForeignFileError, NewerFormatError, StoreTamperedError
+        for a file that is not as it was written, KeyExistsError for a name that is taken, and OSError as files do.
+        """
+        if not isinstance(by, KeyHandle):
+            check_kek(by)
+        return operate(0, _exchange.import_records, self._contents, path, by, replace)
+
 
 def _by_name(item: Item) -> str:
     return item.name
@@ -144,11 +193,3 @@ def _checked_notes(notes: SecureBytes | EllipsisType | None) -> SecureBytes | No
     if len(notes) > LONGEST_SECRET:
         raise SizeError(f"notes have 1 to {LONGEST_SECRET} bytes")
     return notes
-
-
-def check_name(name: str) -> None:
-    """TypeError for what is no str, InvalidArgumentError unless it has 1 to 255 printable characters."""
-    if not isinstance(name, str):
-        raise TypeError(f"a name must be a str, not {type(name).__name__}")
-    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
-        raise InvalidArgumentError(f"a name has 1 to {_LONGEST_NAME} printable characters")

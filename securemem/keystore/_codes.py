@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from securemem.keystore._stored import Version
     from securemem.secure_bytes import SecureBytes
 
-__all__ = ["agree", "derive", "mac", "sign", "verify", "verify_mac"]
+__all__ = ["agree", "agreed", "derive", "mac", "sign", "verify", "verify_mac"]
 
 
 def _hash_name(version: Version) -> HashName:
@@ -50,11 +50,16 @@ def agree(
     version: Version, secret: SecureBytes, peer: bytes, context: bytes, length: int, arena: Arena | None
 ) -> SecureBytes:
     """A key from X25519 and HKDF, bound to both public keys in the order of their bytes, and the context."""
-    info = b"securemem agree 1" + b"".join(sorted((version.facts.public, peer))) + context
-    shared = agreement.x25519_exchange(secret, peer)
-    agreed = kdf.hkdf(shared, length, info=info, arena=arena)
-    shared.wipe()
-    return agreed
+    return agreed(secret, version.facts.public, peer, context, length, arena)
+
+
+def agreed(
+    secret: SecureBytes, public: bytes, peer: bytes, context: bytes, length: int, arena: Arena | None
+) -> SecureBytes:
+    """What agree() gives, from a private key and its public one."""
+    info = b"securemem agree 1" + b"".join(sorted((public, peer))) + context
+    with agreement.x25519_exchange(secret, peer) as shared:
+        return kdf.hkdf(shared, length, info=info, arena=arena)
 
 
 def derive(_version: Version, secret: SecureBytes, info: bytes, length: int, arena: Arena | None) -> SecureBytes:

@@ -22,6 +22,7 @@ __all__ = [
     "Item",
     "check_keep",
     "check_labels",
+    "check_name",
     "check_url",
     "item_of",
     "seconds_of",
@@ -38,6 +39,7 @@ _HEAD = struct.Struct(
 _FORMER = struct.Struct(">Q16s")  # since when it was the value, and the record
 _MOST_LABELS = 50
 _LONGEST_LABEL = 100
+_LONGEST_NAME = 255
 _LONGEST_URL = 2000
 
 
@@ -158,6 +160,14 @@ def time_of(seconds: int) -> datetime | None:
 
 
 # What callers give
+
+
+def check_name(name: str) -> None:
+    """TypeError for what is no str, InvalidArgumentError unless it has 1 to 255 printable characters."""
+    if not isinstance(name, str):
+        raise TypeError(f"a name must be a str, not {type(name).__name__}")
+    if not 0 < len(name) <= _LONGEST_NAME or not name.isprintable():
+        raise InvalidArgumentError(f"a name has 1 to {_LONGEST_NAME} printable characters")
 
 
 def _text(what: str, text: str, longest: int) -> str:

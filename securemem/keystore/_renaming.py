@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Entry = StoredKey | StoredSecret
 
-__all__ = ["checked_values", "entry_named", "former", "notes", "rename", "resealed_values", "set_details"]
+__all__ = ["checked_values", "entry_named", "former", "notes", "rename", "resealed_values", "set_details", "value_of"]
 
 
 def entry_named(contents: Contents, name: str) -> Entry:
@@ -30,7 +30,8 @@ def entry_named(contents: Contents, name: str) -> Entry:
     return found
 
 
-def _value(contents: Contents, entry: Entry, record: bytes, arena: Arena | None = None) -> SecureBytes:
+def value_of(contents: Contents, entry: Entry, record: bytes, arena: Arena | None = None) -> SecureBytes:
+    """Notes or a former value: a copy."""
     sealed = contents.records.read(record)
     if sealed is None:
         raise KeyNotFoundError(f"a record of {entry.name!r} is gone")
@@ -43,7 +44,7 @@ def notes(contents: Contents, name: str, arena: Arena | None) -> SecureBytes:
     record = Details.read(entry.details).notes
     if record == NOBODY:
         raise KeyNotFoundError(f"{name!r} has no notes")
-    return _value(contents, entry, record, arena)
+    return value_of(contents, entry, record, arena)
 
 
 def former(contents: Contents, name: str, number: int, arena: Arena | None) -> SecureBytes:
@@ -52,7 +53,7 @@ def former(contents: Contents, name: str, number: int, arena: Arena | None) -> S
     known = Details.read(entry.details).former
     if not 0 < number <= len(known):
         raise KeyNotFoundError(f"{name!r} has {len(known)} former values, and none of number {number}")
-    return _value(contents, entry, known[number - 1][1], arena)
+    return value_of(contents, entry, known[number - 1][1], arena)
 
 
 def set_details(
@@ -98,7 +99,7 @@ def checked_values(contents: Contents, entry: Entry) -> list[bytes]:
     """The records of notes and former values, each of which was opened."""
     records = Details.read(entry.details).records
     for one in records:
-        _value(contents, entry, one).wipe()
+        value_of(contents, entry, one).wipe()
     return records
 
 
@@ -108,7 +109,7 @@ def resealed_values(contents: Contents, root: RootKey, entry: Entry, record: byt
     moved = {NOBODY: NOBODY}
     for one in details.records:
         moved[one] = new_record()
-        with _value(contents, entry, one) as secret:
+        with value_of(contents, entry, one) as secret:
             written[moved[one]] = root.seal_secret(record, moved[one], secret)
     others = tuple((time, moved[one]) for time, one in details.former)
     return (details.__replace__(notes=moved[details.notes], former=others).encoded() if entry.details else b""), written

@@ -10,9 +10,9 @@ from securemem.crypto._workspace import bytes_view
 from securemem.exceptions import KeyExistsError, KeyNotFoundError, SizeError, SourceError
 from securemem.keystore import _boxes, _changes, _codes, _renaming
 from securemem.keystore._algorithms import algorithm_numbered, key_algorithm
-from securemem.keystore._catalogue import LONGEST_SECRET, Catalogue, check_name
+from securemem.keystore._catalogue import LONGEST_SECRET, Catalogue
 from securemem.keystore._contents import Contents
-from securemem.keystore._details import check_keep
+from securemem.keystore._details import check_keep, check_name
 from securemem.keystore._gate import Keeper
 from securemem.keystore._header import DESCRIPTOR, HEADER, KEY_ID, WRAPPED, not_decrypted
 from securemem.keystore._stored import StoredKey
