@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ending.h"
+#include "last_calls.h"
 #include "memoryviews.h"
 #include "os.h"
 #include "scratch.h"
@@ -37,6 +38,7 @@ typedef struct {
     Py_ssize_t count;    /* of views; -1 once it ended */
     uint64_t generation; /* of the process that it began in */
     struct held held[MOST_VIEWS];
+    LastCalls last_calls;
 } Scope;
 
 /* forked: the operation began in a parent process, where the pages of secrets have stayed. */
@@ -62,14 +64,18 @@ static void release_view(PyObject *view) {
     Py_DECREF(view);
 }
 
-/* Views that came last go first, as they may be parts of earlier ones. */
-static void end(Scope *self, bool failed) {
+/* Views that came last go first, as they may be parts of earlier ones.  In a forked child nothing is called: files and
+ * databases are the parent's there.  False: a call failed, and raised. */
+static bool end(Scope *self, bool failed) {
     Py_ssize_t count = self->count;
     self->count = -1;
     for (Py_ssize_t i = count; failed && i-- > 0;) {
         if (self->held[i].target) wipe_view(self->held[i].view, self->generation != sm_fork_generation());
     }
     while (count-- > 0) release_view(self->held[count].view);
+    if (self->generation == sm_fork_generation()) return last_calls_make(&self->last_calls, failed);
+    last_calls_drop(&self->last_calls);
+    return true;
 }
 
 static bool has_room(Scope *self) {
@@ -196,7 +202,7 @@ PyObject *scope_operate(PyObject *module, PyObject *const *args, Py_ssize_t coun
     if (depth == (size_t)-1 && PyErr_Occurred()) return NULL;
     Scope *scope = PyObject_New(Scope, Scope_Type);
     if (scope == NULL) return NULL;
-    scope->count = 0;
+    scope->count = scope->last_calls.count = 0;
     scope->generation = sm_fork_generation();
     PyObject *arguments = PyTuple_New(count - 1), *result = NULL;
     if (arguments != NULL) {
@@ -208,11 +214,27 @@ PyObject *scope_operate(PyObject *module, PyObject *const *args, Py_ssize_t coun
     if (result == NULL) ending_let_go();
     PyObject *kind, *value, *traceback;
     PyErr_Fetch(&kind, &value, &traceback);
-    end(scope, result == NULL);
+    bool ended = end(scope, result == NULL);
     sm_scrub(depth);
-    PyErr_Restore(kind, value, traceback);
     Py_DECREF(scope);
-    return result;
+    if (ended || result == NULL) { /* of two exceptions the first is told */
+        PyErr_Restore(kind, value, traceback);
+        return result;
+    }
+    Py_DECREF(result);
+    return NULL;
+}
+
+static PyObject *at_end(Scope *self, PyObject *const *args, Py_ssize_t count) {
+    return has_room(self) ? last_calls_add(&self->last_calls, args, count, true) : NULL;
+}
+
+static PyObject *on_failure(Scope *self, PyObject *const *args, Py_ssize_t count) {
+    return has_room(self) ? last_calls_add(&self->last_calls, args, count, false) : NULL;
+}
+
+static PyObject *acquire(Scope *self, PyObject *const *args, Py_ssize_t count) {
+    return has_room(self) ? last_calls_acquire(&self->last_calls, args, count) : NULL;
 }
 
 static PyObject *check(Scope *self, PyObject *ignored) {
@@ -241,6 +263,13 @@ static PyMethodDef methods[] = {
     {"receive", (PyCFunction)(void (*)(void))receive, METH_FASTCALL,
      "receive($self, view, function, /, *arguments)\n--\n\nCalls a function that gives fresh bytes, moves as many as the "
      "view takes into it,\nand zeroes the bytes where they lie."},
+    {"at_end", (PyCFunction)(void (*)(void))at_end, METH_FASTCALL,
+     "at_end($self, function, /, *arguments)\n--\n\nHas a compiled function called at the end; in a child forked "
+     "meanwhile it is not.\nWhat it raises is dropped where the operation failed."},
+    {"on_failure", (PyCFunction)(void (*)(void))on_failure, METH_FASTCALL,
+     "on_failure($self, function, /, *arguments)\n--\n\nThe same, only if the operation fails."},
+    {"acquire", (PyCFunction)(void (*)(void))acquire, METH_FASTCALL,
+     "acquire($self, release, make, /, *arguments)\n--\n\nmake(*arguments), for which release() is called at the end."},
     {NULL, NULL, 0, NULL},
 };
 

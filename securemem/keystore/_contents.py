@@ -54,6 +54,7 @@ class Contents:
 
     def __init__(
         self,
+        scope: Scope,
         kek: KeyEncryptionKey | None,
         arena: Arena | None,
         timers: Timers,
@@ -65,6 +66,7 @@ class Contents:
                 "a store with a timer needs a key-encryption key: without one, its keys would be lost when it locks"
             )
         self.gate: Gate = Gate()
+        scope.on_failure(self.gate.shut)
         self.root: RootKey = RootKey(self.gate)
         self.records: Records = MemoryRecords() if records is None else records
         self.entries: dict[str, StoredKey | StoredSecret] = {}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
+    from securemem._types import Scope
     from securemem.arenas import Arena
     from securemem.keystore._book import State
     from securemem.keystore._gate import Cell
@@ -40,18 +41,25 @@ __all__ = ["DurableContents", "create"]
 
 def create(path: str, kek: KeyEncryptionKey, arena: Arena | None, page: int | None = None) -> SecureBytes:
     """Make the file of a new store, with a root key wrapped by one key-encryption key, and nothing else; that key."""
-    contents = Contents(None, arena, Timers(None, None), None)
-    return contents.gate.run(_create, contents, path, kek, page)
+    return operate(0, _create_in_memory, path, kek, arena, page)
 
 
-def _create(contents: Contents, path: str, kek: KeyEncryptionKey, page: int | None) -> SecureBytes:
+def _create_in_memory(
+    scope: Scope, path: str, kek: KeyEncryptionKey, arena: Arena | None, page: int | None
+) -> SecureBytes:
+    contents = Contents(scope, None, arena, Timers(None, None), None)
+    scope.at_end(contents.gate.shut)
+    return contents.gate.run(_create, scope, contents, path, kek, page)
+
+
+def _create(scope: Scope, contents: Contents, path: str, kek: KeyEncryptionKey, page: int | None) -> SecureBytes:
     root, first = contents.root, (1).to_bytes(GENERATION, "big")
     check_new(path)
     records = {
         IDENTITY: first + root.identity + root.proof,
         WRAPPED_ROOT: first + _wraps.encoded("first", root.wrapped_by(kek)),
     }
-    SqliteFile.create(path, first_header(root.key(), root.identity, records), records, page=page)
+    SqliteFile.create(scope, path, first_header(root.key(), root.identity, records), records, page=page)
     return SecureBytes.copy_of(root.key().secret, arena=contents.arena)
 
 
@@ -66,6 +74,7 @@ class DurableContents(Contents):
 
     def __init__(
         self,
+        scope: Scope,
         path: str,
         kek: KeyEncryptionKey,
         arena: Arena | None,
@@ -77,12 +86,8 @@ class DurableContents(Contents):
         self.stamps: dict[bytes, bytes] = {}
         self._at_least: int = at_least
         self._file = SqliteFile(path)
-        self._file.open()
-        try:
-            super().__init__(kek, arena, timers, audit, None)
-        except BaseException:
-            self._file.close()
-            raise
+        self._file.open(scope)
+        super().__init__(scope, kek, arena, timers, audit, None)
 
     def _begin(self, kek: KeyEncryptionKey | None) -> None:
         assert kek is not None  # noqa: S101 - a store in a file has one
@@ -91,18 +96,16 @@ class DurableContents(Contents):
         self.entries = Names(self._find, self._list_all, self._count, self.refresh)
         self.use = self._fresh_use
         self.gate.can_be_unlocked = True
-        self._unlock_file(kek)
+        operate(0, self._unlock_file, kek)
 
     # Unlocking: the right root key first, then every record is looked at, then uses are let in
 
     def unlock(self, kek: KeyEncryptionKey) -> None:
         """Recover the root key, and look at the whole file."""
-        operate(0, self._told, "unlock", "", self._unlock_file, (kek,))
+        operate(0, self._told, "unlock", "", operate, (0, self._unlock_file, kek))
 
-    def _unlock_file(self, kek: KeyEncryptionKey) -> None:
-        file = self.book.file
-        if not file.is_open:
-            file.open()
+    def _unlock_file(self, scope: Scope, kek: KeyEncryptionKey) -> None:
+        self.book.file.open(scope)
         secret = self._unwrapped(kek)
         found: list[State] = []
         self.gate.reopen(self.root.cell, self._recovered_and_checked, secret, found)
@@ -142,12 +145,14 @@ class DurableContents(Contents):
             raise
         return own
 
-    def _in_transaction(self, work: Callable[P, R], *args: P.args, **names: P.kwargs) -> R:
-        try:
-            self.book.file.begin(write=False)
-            return work(*args, **names)
-        finally:
-            self.book.file.rollback()
+    def _in_transaction(self, work: Callable[P, R], *args: P.args, **_: P.kwargs) -> R:
+        return operate(0, self._seeing, work, args)
+
+    def _seeing(self, scope: Scope, work: Callable[..., R], args: tuple[Any, ...]) -> R:
+        self.book.file.begin(scope, write=False)
+        result = work(*args)
+        self.book.file.rollback()
+        return result
 
     # What other processes changed
 
@@ -295,15 +300,16 @@ class DurableContents(Contents):
         return result
 
     def _transact(self, work: Callable[..., R], args: tuple[Any, ...]) -> R:
-        file = self.book.file
-        try:
-            file.begin(write=True)
-            if self.book.moved():
-                self._take_up()
-            self.root.generation = self.book.seen.generation + 1
-            return work(*args)
-        finally:
-            file.rollback()
+        return operate(0, self._changing, work, args)
+
+    def _changing(self, scope: Scope, work: Callable[..., R], args: tuple[Any, ...]) -> R:
+        self.book.file.begin(scope, write=True)
+        if self.book.moved():
+            self._take_up()
+        self.root.generation = self.book.seen.generation + 1
+        result = work(*args)
+        self.book.file.rollback()
+        return result
 
     def commit(self, written: Mapping[bytes, bytes | None], steps: Sequence[tuple[Any, ...]]) -> None:
         """Write records; what was read of names stays as new as they are."""
@@ -357,7 +363,7 @@ class DurableContents(Contents):
         if self.gate.is_open and self.book.file.is_open:
             self.give_back()
         self.lock("by close()")
-        self.book.file.close()
+        operate(0, self.book.file.close)
 
     def give_back(self) -> None:
         """Write down that the messages which were reserved and not used can be used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from securemem._binding.operations import operate
 from securemem.keystore import _changes, _entries, _renaming, _wraps
 from securemem.keystore._book import Header, stamp
 from securemem.keystore._gate import apply
@@ -115,7 +116,7 @@ def backup(contents: DurableContents, path: str | os.PathLike[str]) -> None:
         header.is_copy = True
         return header.sealed(root, identity, number)
 
-    contents.book.file.copy(path, marked)
+    operate(0, contents.book.file.copy, path, marked)
 
 
 def leave_the_past(contents: DurableContents) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from securemem._binding.operations import operate
 from securemem.keystore import _changes, _durable, _whole, _wraps
 from securemem.keystore._durable import DurableContents
 from securemem.keystore._gate import Keeper
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Self
+    from typing import Any, Self
 
     from typing_extensions import Unpack
 
+    from securemem._types import Scope
     from securemem.arenas import Arena
     from securemem.keystore.audit import Event
     from securemem.keystore.kek import KeyEncryptionKey
@@ -59,7 +61,10 @@ class FileKeyStore(KeyStore):
         if not isinstance(at_least, int) or isinstance(at_least, bool):
             raise TypeError(f"at_least must be a generation, an int, not {type(at_least).__name__}")
         place, timers = _paths.absolute(path), Timers(idle_timeout, absolute_timeout)
-        self._contents = DurableContents(place, kek, arena, timers, listener(audit, log=log), at_least)
+        operate(0, self._begin, place, kek, arena, timers, listener(audit, log=log), at_least)
+
+    def _begin(self, scope: Scope, *arguments: Any) -> None:
+        self._contents = DurableContents(scope, *arguments)
         self._keeper = Keeper(self._contents.gate)
         _whole.leave_the_past(self._contents)
 

@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterator
-    from typing import NoReturn, TypedDict
+    from typing import Any, NoReturn, TypedDict
 
     from typing_extensions import Buffer, Unpack
 
@@ -92,7 +92,10 @@ class KeyStore(Catalogue):
         if kek is not None:
             check_kek(kek)
         timers = Timers(idle_timeout, absolute_timeout)
-        self._contents = Contents(kek, arena, timers, listener(audit, log=log))
+        operate(0, self._begin, kek, arena, timers, listener(audit, log=log))
+
+    def _begin(self, scope: Scope, *arguments: Any) -> None:
+        self._contents = Contents(scope, *arguments)
         self._keeper = Keeper(self._contents.gate)
 
     @staticmethod

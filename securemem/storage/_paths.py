@@ -13,6 +13,10 @@ from securemem.exceptions import (
     StoreFileError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from securemem._types import Scope
+
 __all__ = ["absolute", "check_directory", "check_file", "sync_directory"]
 
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -62,13 +66,10 @@ def check_file(path: str) -> os.stat_result:
     return found
 
 
-def sync_directory(path: str) -> None:
+def sync_directory(scope: Scope, path: str) -> None:
     """Make the names in the directory of a file lasting."""
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120 - a str
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    os.fsync(scope.acquire(os.close, os.open, os.path.dirname(path), flags))  # noqa: PTH120 - a str
 
 
 def _refusal(error: OSError, path: str) -> Exception:

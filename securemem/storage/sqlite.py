@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
+    from securemem._types import Scope
+
 __all__ = ["FORMAT", "SqliteFile", "check_new"]
 
 FORMAT = 1
@@ -46,7 +48,7 @@ _EACH = (
 )
 
 _left_to_the_parent: list[sqlite3.Connection] = []  # closing them in a forked child could undo the parent's change
-_open_files: dict[tuple[int, int], int] = {}
+_open_files: dict[tuple[int, int], set[object]] = {}  # by device and inode, something for each who has it open
 
 
 class SqliteFile:
@@ -55,57 +57,59 @@ class SqliteFile:
     Two connections: one for single reads by any thread, one for transactions, which one thread has at a time.
     """
 
-    __slots__ = ("__weakref__", "_changes", "_inode", "_pid", "_reads", "path")
+    __slots__ = ("__weakref__", "_changes", "_inode", "_mark", "_pid", "_reads", "path")
 
     def __init__(self, path: str) -> None:
         self.path: str = path
         self._pid: int = os.getpid()
         self._inode: tuple[int, int] = (0, 0)
+        self._mark = object()
         self._reads: sqlite3.Connection | None = None
         self._changes: sqlite3.Connection | None = None
 
     # Making, opening, closing
 
     @classmethod
-    def create(cls, path: str, header: bytes, records: Mapping[bytes, bytes], page: int | None = None) -> None:
+    def create(
+        cls, scope: Scope, path: str, header: bytes, records: Mapping[bytes, bytes], page: int | None = None
+    ) -> None:
         """Make the file, whole or not at all. StoreExistsError where there is one of that name."""
         check_new(path)
-        name = f"{path}.{os.urandom(8).hex()}.new"
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        try:
-            told(path, _fill, name, header, records, page or _PAGE)
-            _publish(name, path)
-        finally:
-            os.unlink(name)  # noqa: PTH108 - a str
-        _paths.sync_directory(path)
+        name = _new_file(scope, path)
+        told(path, _fill, name, header, records, page or _PAGE)
+        _publish(name, path)
+        _paths.sync_directory(scope, path)
 
-    def open(self) -> None:
+    def open(self, scope: Scope) -> None:
         """Open the file; nothing of it is changed, but a change that was cut off is undone.
 
         Raises MissingFileError, ExposedFileError, ForeignFileError, NewerFormatError besides.
         """
-        self.close()
+        if self.is_open:
+            return
+        self._leave_to_the_parent()
         _paths.check_directory(self.path)
         found = _paths.check_file(self.path)
         self._inode = (found.st_dev, found.st_ino)
-        if not _open_files.get(self._inode):  # closing a second descriptor would drop SQLite's locks on the first
+        marks = _open_files.setdefault(self._inode, set())
+        if not marks:  # closing a second descriptor would drop SQLite's locks on the first
             told(self.path, self._check_start)
         self._pid = os.getpid()
-        try:
-            self._reads = told(self.path, _connected, self.path)
-            self._changes = told(self.path, _connected, self.path)
-            _open_files[self._inode] = _open_files.get(self._inode, 0) + 1
-            told(self.path, self._check_format)
-        except BaseException:
-            self.close()
-            raise
+        for name in ("_reads", "_changes"):
+            connection = told(self.path, _connected, self.path)
+            scope.on_failure(connection.close)
+            scope.on_failure(setattr, self, name, None)
+            setattr(self, name, connection)
+        scope.on_failure(marks.discard, self._mark)
+        marks.add(self._mark)
+        told(self.path, self._check_format)
 
     def _check_start(self) -> None:
-        file = os.open(self.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        try:
-            start = os.pread(file, 100, 0)
-        finally:
-            os.close(file)
+        with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123 - a str
+            found = os.fstat(file.fileno())
+            start = file.read(100)
+        if (found.st_dev, found.st_ino) != self._inode:
+            raise damaged(self.path, "another file was put in its place while it was opened")
         if len(start) < 100 or not start.startswith(_MAGIC):  # noqa: PLR2004 - the size of SQLite's header
             raise ForeignFileError(f"{self.path} is no key store")
         self._check_numbers(int.from_bytes(start[68:72], "big"), int.from_bytes(start[60:64], "big"))
@@ -141,18 +145,21 @@ class SqliteFile:
         if self._all(query) != expected:
             raise damaged(self.path, "its tables are not those of a key store")
 
-    def close(self) -> None:
-        """Close it; a change that goes on is undone. In a forked child the parent's connections are left alone."""
-        reads, changes, mine = self._reads, self._changes, self._pid == os.getpid()
-        self._reads = self._changes = None
-        both = [one for one in (reads, changes) if one is not None]
-        if not mine:
-            _left_to_the_parent.extend(both)
+    def close(self, scope: Scope) -> None:
+        """Close it at the end of the operation; a change that goes on is undone. Of a parent's connections none is."""
+        if not self.is_open:
+            self._leave_to_the_parent()
             return
-        if len(both) == 2:  # noqa: PLR2004 - both were opened, and counted
-            _open_files[self._inode] = max(0, _open_files.get(self._inode, 0) - 1)
-        for one in both:
-            told(self.path, one.close)
+        scope.at_end(_open_files[self._inode].discard, self._mark)
+        for name in ("_reads", "_changes"):
+            connection = getattr(self, name)
+            scope.at_end(connection.close)
+            scope.at_end(setattr, self, name, None)
+
+    def _leave_to_the_parent(self) -> None:
+        """In a forked child: let go of the parent's connections without closing them."""
+        _left_to_the_parent.extend(one for one in (self._reads, self._changes) if one is not None)
+        self._reads = self._changes = None
 
     @property
     def is_open(self) -> bool:
@@ -200,11 +207,15 @@ class SqliteFile:
 
     # Transactions, by one thread at a time
 
-    def begin(self, *, write: bool) -> None:
-        """Begin to see one state. write: other processes cannot change it until commit() or rollback()."""
+    def begin(self, scope: Scope, *, write: bool) -> None:
+        """Begin to see one state, until the end of an operation, whatever ends it, commit() or rollback().
+
+        write: other processes cannot change it meanwhile.
+        """
         self.rollback()
         if write:
             self._check_place()
+        scope.at_end(self._changing().rollback)  # changes nothing where none goes on
         told(self.path, _patiently, self._changing(), "BEGIN IMMEDIATE" if write else "BEGIN")
         told(self.path, _patiently, self._changing(), "SELECT one FROM header")  # from here on it sees one state
 
@@ -264,21 +275,25 @@ class SqliteFile:
         if found != [(b"ok",)]:
             raise damaged(self.path, "SQLite finds its pages damaged")
 
-    def copy(self, path: str | os.PathLike[str], changed: Callable[[int, bytes], bytes]) -> None:
+    def copy(self, scope: Scope, path: str | os.PathLike[str], changed: Callable[[int, bytes], bytes]) -> None:
         """Copy the state that is now into a new file. changed: makes the copy's header of the root's number and this.
 
         Raises as create().
         """
         target = _paths.absolute(path)
         check_new(target)
-        name = f"{target}.{os.urandom(8).hex()}.new"
-        os.close(os.open(name, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        try:
-            told(target, _copy, self._connection(), name, changed)
-            _publish(name, target)
-        finally:
-            os.unlink(name)  # noqa: PTH108 - a str
-        _paths.sync_directory(target)
+        name = _new_file(scope, target)
+        told(target, _copy, self._connection(), name, changed)
+        _publish(name, target)
+        _paths.sync_directory(scope, target)
+
+
+def _new_file(scope: Scope, path: str) -> str:
+    """The name of an empty file beside a path, of mode 0600, that is gone at the end of the operation."""
+    name = f"{path}.{os.urandom(8).hex()}.new"
+    scope.at_end(os.unlink, name)
+    os.mknod(name, 0o600)  # refuses what is there, and leaves no descriptor open
+    return name
 
 
 def check_new(path: str) -> None:

@@ -30,7 +30,7 @@ ORDER = [
     *("doors/doors", "doors/growing", "doors/output", "doors/codec", "doors/json"),
     *("doors/input", "doors/environment", "doors/generate", "doors/prompt", "doors/memory_file", "doors/hand_over"),
     *("types/types", "types/ground", "types/ending", "types/memoryviews", "types/sources", "types/scratch"),
-    *("types/reveal_type", "types/arena_type", "types/scope", "types/clearing"),
+    *("types/reveal_type", "types/arena_type", "types/last_calls", "types/scope", "types/clearing"),
     *("types/secret_text", "types/secret_refuse", "types/secret_make", "types/secret_compare", "types/secret_type"),
     *("types/ciphers", "types/xaes", "types/prepared", "types/message", "types/cipher"),
     *("types/file_type", "types/read_file", "types/transfer"),

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
+import os
 import sys
 import weakref
 
@@ -12,8 +14,10 @@ import pytest
 from securemem import Arena, SecureBytes, WipedError
 from securemem._binding.operations import operate
 from securemem.exceptions import SizeError, SourceError
+from tests.support.interruption import descriptors
 
 DEPTH = 16 * 1024
+OWN = os.getpid()
 
 
 def function_of(module, source):
@@ -270,3 +274,108 @@ def test_result_passes_through_and_no_reference_is_kept():
     assert sys.getrefcount(SizeError) == before
     del cipher
     assert reference() is None
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_is_registered_is_called_at_the_end_in_c(fails, tmp_path):
+    """Last first: at_end() in any case, on_failure() where it failed, and the release of what was acquired."""
+    removed, kept, calls = tmp_path / "removed", tmp_path / "kept", []
+    removed.touch()
+    kept.touch()
+
+    def work(scope):
+        scope.at_end(calls.append, "first registered")
+        scope.at_end(calls.append, "second")
+        scope.on_failure(os.unlink, kept)
+        scope.at_end(os.unlink, removed)
+        file = scope.acquire(os.close, os.open, kept, os.O_RDONLY)
+        os.fstat(file)
+        if fails:
+            raise KeyboardInterrupt
+        return file
+
+    before = descriptors()
+    if fails:
+        with pytest.raises(KeyboardInterrupt):
+            operate(0, work)
+    else:
+        assert operate(0, work) > 2
+    assert calls == ["second", "first registered"]
+    assert not removed.exists()
+    assert kept.exists() is not fails
+    assert descriptors() == before
+
+
+def test_of_two_exceptions_the_first_is_told():
+    """What a call at the end raises is told where the operation was right, and dropped where it failed."""
+
+    def work(scope, divisor):
+        scope.at_end(os.close, -1)
+        scope.at_end(done.append, 1)
+        return 1 / divisor
+
+    done = []
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        operate(0, work, 1)
+    with pytest.raises(ZeroDivisionError) as caught:
+        operate(0, work, 0)
+    assert caught.value.__context__ is None
+    assert done == [1, 1]
+
+
+def test_only_compiled_functions_are_called_at_the_end():
+    """One of Python could be interrupted itself, and so is refused; so are more than there is room for."""
+
+    def work(scope, register):
+        register(scope)
+
+    for register in (
+        lambda scope: scope.at_end(lambda: None),
+        lambda scope: scope.on_failure(print.__class__),
+        lambda scope: scope.acquire(os.close, lambda: 1),
+        lambda scope: scope.acquire(os.close),
+        lambda scope: scope.at_end(),
+    ):
+        with pytest.raises(TypeError, match="compiled function"):
+            operate(0, work, register)
+    with pytest.raises(RuntimeError, match="too much"):
+        operate(0, work, lambda scope: [scope.at_end(len, "") for _ in range(9)])
+
+
+def test_an_ended_scope_takes_no_calls():
+    """What is registered after the end would never be called."""
+    scope = operate(0, lambda scope: scope)
+    for register in (scope.at_end, scope.on_failure):
+        with pytest.raises(RuntimeError, match="ended"):
+            register(len, "")
+
+
+def test_a_forked_child_makes_no_calls(tmp_path):
+    """The end of an operation that began in the parent removes nothing in the child: it does so in the parent."""
+    place = tmp_path / "file"
+    place.touch()
+
+    def work(scope):
+        scope.at_end(os.unlink, place)
+        return os.fork()
+
+    child = operate(0, work)
+    if child == 0:
+        os._exit(7)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+    assert not place.exists()
+    place.touch()
+
+    def in_child(scope):
+        scope.at_end(os.unlink, place)
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            return place.exists()
+        raise ChildProcessError
+
+    with contextlib.suppress(ChildProcessError):
+        assert operate(0, in_child)
+    if os.getpid() != OWN:
+        os._exit(0)
+    assert not place.exists()
