@@ -21,7 +21,7 @@ exclude_patterns = ["_build", "_ext"]
 nitpicky = False
 autodoc_mock_imports = [
     *("requests", "httpx", "pydantic", "pydantic_core", "pydantic_settings", "nacl", "jwt", "itsdangerous", "flask"),
-    "psycopg",
+    *("psycopg", "redis", "boto3", "botocore", "argon2", "_argon2_cffi_bindings", "bcrypt"),
 ]  # the adapters' libraries need not be installed
 
 autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}

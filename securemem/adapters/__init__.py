@@ -1,8 +1,9 @@
 """Ways for other libraries to use a secret that stays in locked memory: a module for each library, imported by name.
 
-`securemem.adapters.hmac`, `.ssl` and `.logging` are for the standard library. `.requests`, `.httpx`, `.pydantic`,
-`.pydantic_settings`, `.nacl`, `.jwt`, `.itsdangerous`, `.flask` and `.psycopg` need the package of that name
-(`pip install 'securemem[requests]'`).
+`securemem.adapters.hmac`, `.ssl`, `.smtplib` and `.logging` are for the standard library. `.requests`, `.httpx`,
+`.pydantic`, `.pydantic_settings`, `.nacl`, `.jwt`, `.itsdangerous`, `.flask`, `.psycopg`, `.redis`, `.boto3`, `.argon2`
+and `.bcrypt` need the package of that name (`pip install 'securemem[requests]'`; for `.argon2` the extra is
+argon2-cffi).
 """
 
 from __future__ import annotations

@@ -62,6 +62,37 @@ def make(name):
     subprocess.run(words, check=True, capture_output=True)
     return ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 """
+BOTO3 = """
+import http.server, threading, boto3
+from botocore.config import Config
+from securemem.adapters.boto3 import secret_session
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        assert "Signature=" in self.headers["Authorization"]
+        body = b"<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Answer)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+def ask(session):
+    session.client("s3").generate_presigned_url("list_buckets")
+    client = session.client("sts", endpoint_url=f"http://127.0.0.1:{server.server_port}")
+    client.get_caller_identity()
+    return client
+"""
+ARGON2 = """
+import argon2
+from securemem.adapters.argon2 import SecretHasher
+"""
+BCRYPT = """
+import bcrypt
+from securemem.adapters.bcrypt import check, hash_password
+"""
 READ = "doors.read_file('key')"
 TODAY = "open('control', 'rb').read()"
 MODEL = "Plain(token=open('control').read())"
@@ -117,6 +148,27 @@ CASES = {
         SSL,
         f"{READ}; context = make('key'); load_cert_chain(context, 'certificate.pem', 'key.pem', key)",
         f"{TODAY}; make('control').load_cert_chain('certificate.pem', 'control.pem', control)",
+        (1, 0),
+    ),
+    "boto3": (
+        "boto3",
+        BOTO3,
+        f"{READ}; client = ask(secret_session('id', key, region_name='eu-west-1'))",
+        "open('control').read(); other = ask(boto3.Session('id', control, region_name='eu-west-1'))",
+        (1, 0),
+    ),
+    "argon2-cffi": (
+        "argon2",
+        ARGON2,
+        f"{READ}; hasher = SecretHasher(1, 64, 2); hasher.verify(hasher.hash(key), key)",
+        f"{TODAY}; argon2.PasswordHasher(1, 64, 2).hash(control)",
+        (1, 0),
+    ),
+    "bcrypt": (
+        "bcrypt",
+        BCRYPT,
+        f"{READ}; check(key, hash_password(key, 4))",
+        f"{TODAY}; bcrypt.hashpw(control, bcrypt.gensalt(4))",
         (1, 0),
     ),
     "Flask": ("flask", FLASK, f"{READ}; app = visit(SecretSessions(key))", f"visit(key={TODAY})", (1, 0)),
