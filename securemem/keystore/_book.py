@@ -11,7 +11,7 @@ import struct
 from securemem.crypto import kdf
 from securemem.crypto._set_hash import MODULUS, set_sum
 from securemem.exceptions import DecryptionError, SizeError, StoreBusyError, StoreTamperedError
-from securemem.keystore._root_key import GENERATION, IDENTITY, RECORD
+from securemem.keystore._root_key import GENERATION, IDENTITY, RECORD, is_of_name
 from securemem.storage._sqlite_errors import damaged
 
 TYPE_CHECKING = False
@@ -28,8 +28,6 @@ __all__ = ["Book", "Header", "State", "check_pinned", "first_header", "stamp"]
 
 _HEADER = struct.Struct(">QQ32sB")  # generation, how many records, their tag, whether it is a backup
 _SIZE = 32
-_FIRST_NAME = bytes(RECORD - 2) + b"\x01\x00"
-_LAST_NAME = b"\x7f" + b"\xff" * (RECORD - 1)
 
 
 class Header:
@@ -135,7 +133,7 @@ class Book:
 
     def names(self) -> list[bytes]:
         """The identities of the records that say something of a name."""
-        return [one for one in tuple(self.seen.known) if one[0] < 0x80 and any(one[: RECORD - 1])]  # noqa: PLR2004 - see new_record()
+        return [one for one in tuple(self.seen.known) if is_of_name(one)]
 
     def wraps(self) -> list[bytes]:
         """The identities of the records that hold the root key, wrapped."""
@@ -155,14 +153,6 @@ class Book:
             if self.file.in_transaction:
                 raise StoreBusyError("the key store is being changed by this thread: use it after that call")
             self._catch_up()
-
-    def entries(self) -> Iterator[tuple[bytes, bytes]]:
-        """The records that say something of a name, each only as the authenticated set has it."""
-        known = self.seen.known
-        for identity, sealed in self.file.between(_FIRST_NAME, _LAST_NAME).items():
-            current = sealed if known.get(identity) == stamp(sealed) else self.read(identity)
-            if current is not None:
-                yield identity, current
 
     def moved(self) -> bool:
         """Whether the file has another header than the state."""

@@ -78,7 +78,7 @@ class Catalogue:
     def _search(self, wanted: re.Pattern[bytes]) -> list[Item]:
         contents = self._contents
         contents.refresh()
-        records = _search.search(contents.root, contents.sealed_entries(), wanted)
+        records = contents.search(wanted)
         return sorted(map(item_of, contents.entries_at(records)), key=_by_name)
 
     def set_details(

@@ -11,7 +11,7 @@ import weakref
 
 from securemem._binding.operations import operate
 from securemem.exceptions import CapacityError, KeyNotFoundError, NoKeyEncryptionKeyError, VerificationError
-from securemem.keystore import _entries
+from securemem.keystore import _entries, _search
 from securemem.keystore._gate import Gate, apply
 from securemem.keystore._operations import OPERATION_OF
 from securemem.keystore._root_key import IDENTITY, WRAPPED_ROOT, RootKey, new_record
@@ -21,6 +21,7 @@ from securemem.storage.memory import MemoryRecords
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import re
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -241,8 +242,11 @@ class Contents:
             if self.entries.get(name) is found:
                 raise KeyNotFoundError(f"the record of the opaque secret {name!r} is gone")
 
-    def sealed_entries(self) -> Iterable[tuple[bytes, bytes]]:
-        """What is said of each name, sealed, by its record. Only inside the gate."""
+    def search(self, wanted: re.Pattern[bytes]) -> list[bytes]:
+        """The records of the entries that have it in their name, URL or a label. Only inside the gate."""
+        return _search.search(self.root, self._sealed_entries(), wanted)
+
+    def _sealed_entries(self) -> Iterable[tuple[bytes, bytes]]:
         for entry in tuple(self.entries.values()):
             sealed = self.records.read(entry.record)
             if sealed is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from securemem._binding.operations import operate
 from securemem.crypto.aead import Key
 from securemem.exceptions import DecryptionError, StoreLockedError, WrongKeyEncryptionKeyError
-from securemem.keystore import _entries, _reloading, _whole, _wraps
+from securemem.keystore import _entries, _index, _reloading, _whole, _wraps
 from securemem.keystore._book import Book, check_pinned, first_header, stamp
 from securemem.keystore._contents import Contents
 from securemem.keystore._gate import apply
@@ -19,7 +19,8 @@ from securemem.storage.sqlite import SqliteFile, check_new
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    import re
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from typing_extensions import Buffer
@@ -251,20 +252,23 @@ class DurableContents(Contents):
         return sorted(self.gate.run(self._load_all))
 
     def _load_all(self) -> list[str]:
-        loaded = {one.record: one.name for one in self.names.loaded()}
-        names = []
-        for record in self.book.names():
-            found = loaded.get(record)
-            if found is None:
-                entry = self._load(record)
-                found = None if entry is None else entry.name
-            if found is not None:
-                names.append(found)
-        return names
+        return self._by_index(_index.names)
 
-    def sealed_entries(self) -> Iterable[tuple[bytes, bytes]]:
-        """What is said of each name, sealed, by its record, as the file has it."""
-        return self.book.entries()
+    def _by_index(self, work: Callable[Concatenate[Book, P], R], *args: P.args, **names: P.kwargs) -> R:
+        while True:
+            header = self.book.seen.header
+            found = work(self.book, *args, **names)
+            if self.book.seen.header is header:  # or another process changed some meanwhile
+                return found
+
+    def everything(self) -> list[Entry]:
+        """All entries, by their records and not by the index. Only under change()."""
+        found = [self._load(record) for record in self.book.names()]
+        return [one for one in found if one is not None]
+
+    def search(self, wanted: re.Pattern[bytes]) -> list[bytes]:
+        """The records of the entries that have it in their name, URL or a label, by the index."""
+        return self._by_index(_index.search, wanted)
 
     def entries_at(self, records: Sequence[bytes]) -> list[Entry]:
         """The entries that lie in these records."""
@@ -306,14 +310,17 @@ class DurableContents(Contents):
         self.book.file.begin(scope, write=True)
         if self.book.moved():
             self._take_up()
-        self.root.generation = self.book.seen.generation + 1
+        self.root.generation, self.root.entries = self.book.seen.generation + 1, {}
         result = work(*args)
         self.book.file.rollback()
         return result
 
     def commit(self, written: Mapping[bytes, bytes | None], steps: Sequence[tuple[Any, ...]]) -> None:
         """Write records; what was read of names stays as new as they are."""
-        stamps = self.stamps
+        stamps, entries = self.stamps, self.root.entries
+        assert entries is not None  # noqa: S101 - _transact() made it
+        written = {**written, **_index.changes(self.book, written, entries)}
+        entries.clear()
         more = [(stamps, one) if new is None else (stamps, one, stamp(new)) for one, new in written.items()]
         super().commit(written, [*steps, *more])
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from securemem.keystore._stored import StoredKey
 
-__all__ = ["KeyEntry", "of_key", "of_secret", "read", "texts_of"]
+__all__ = ["KeyEntry", "of_key", "of_secret", "read", "texts", "texts_of"]
 
 _KEY, _SECRET = 1, 2
 _VERSION = struct.Struct(">I16s16sBQQB")  # number, id, record, state, drawn, protected, length of the public key
@@ -45,6 +45,11 @@ def _of_version(facts: Facts) -> bytes:
 def of_secret(name: str, value: bytes, details: bytes = b"") -> bytes:
     """An opaque secret, and where it lies. details: see `_details`."""
     return bytes((_SECRET, 0)) + _short(name.encode()) + _short(details) + value
+
+
+def texts(entry: bytes) -> list[bytes]:
+    """What an entry is found by: its name, URL and labels."""
+    return [entry[first:last] for first, last in texts_of(memoryview(entry)) if first < last]
 
 
 class KeyEntry(Frozen):

@@ -19,12 +19,24 @@ if TYPE_CHECKING:
     from securemem.keystore._stored import Facts, StoredKey
     from securemem.keystore.kek import KeyEncryptionKey
 
-__all__ = ["GENERATION", "IDENTITY", "MOST_WRAPPED", "RECORD", "WRAPPED_ROOT", "RootKey", "new_record"]
+__all__ = [
+    "GENERATION",
+    "IDENTITY",
+    "INDEX",
+    "MOST_WRAPPED",
+    "RECORD",
+    "WRAPPED_ROOT",
+    "RootKey",
+    "is_of_index",
+    "is_of_name",
+    "new_record",
+]
 
 RECORD = 16  # bytes that name a record
 IDENTITY = bytes(RECORD)  # the record that names the store, and proves its root key
 WRAPPED_ROOT = bytes(RECORD - 1) + b"\x01"  # more of them follow, in a store that has several key-encryption keys
 MOST_WRAPPED = 255
+INDEX = bytes(RECORD - 3) + b"\x01"  # two bytes more name a record of the index
 GENERATION = 8  # bytes before each sealed record: which change of the store wrote it
 _SIZE = 32
 _OF_A_VALUE = (
@@ -38,20 +50,31 @@ def new_record() -> bytes:
     return bytes((first | _OF_A_VALUE, *others))
 
 
+def is_of_index(identity: bytes) -> bool:
+    """Whether a record is one of the index."""
+    return identity[:-2] == INDEX
+
+
+def is_of_name(identity: bytes) -> bool:
+    """Whether a record is what is said of a name."""
+    return identity[0] < _OF_A_VALUE and any(identity[: len(INDEX) - 1])
+
+
 class RootKey:
     """The key that opens sealed records, while it is here.
 
     identity: 16 random bytes that name the store. context: what a key-encryption key binds the root key to. proof: an
     empty message under the root key, by which another key is found out. cell: holds the key. generation: of the change
-    that seals now, bound to what it seals.
+    that seals now, bound to what it seals. entries: those that were sealed for a change, in clear, for the index.
     """
 
-    __slots__ = ("cell", "context", "generation", "identity", "proof")
+    __slots__ = ("cell", "context", "entries", "generation", "identity", "proof")
 
     def __init__(self, gate: Gate) -> None:
         self.cell: Cell = Cell(gate)
         self.proof: bytes = b""
         self.generation: int = 0
+        self.entries: dict[bytes, bytes] | None = None
         self.name(urandom(16))
 
     def name(self, identity: bytes) -> None:
@@ -134,6 +157,8 @@ class RootKey:
 
     def seal_entry(self, record: bytes, entry: bytes) -> bytes:
         """What is said of a name."""
+        if self.entries is not None:
+            self.entries[record] = entry
         return self._seal(entry, b"securemem entry 1" + self.identity + record)
 
     def unseal_entry(self, record: bytes, sealed: bytes) -> SecureBytes:
@@ -148,3 +173,11 @@ class RootKey:
         """What is said of a name, into locked memory of exactly its size."""
         binding = sealed[:GENERATION] + b"securemem entry 1" + self.identity + record
         self.key().decrypt_into(memoryview(sealed)[GENERATION:], out, binding)
+
+    def seal_index(self, record: bytes, plain: SecureBytes) -> bytes:
+        """A part of the index."""
+        return self._seal(plain, b"securemem index 1" + self.identity + record)
+
+    def unseal_index(self, record: bytes, sealed: bytes) -> SecureBytes:
+        """A part of the index, in locked memory."""
+        return self._unseal(sealed, b"securemem index 1" + self.identity + record, None)

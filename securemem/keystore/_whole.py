@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from securemem._binding.operations import operate
-from securemem.keystore import _changes, _entries, _renaming, _wraps
+from securemem.keystore import _changes, _entries, _index, _renaming, _wraps
 from securemem.keystore._book import Header, stamp
 from securemem.keystore._gate import apply
-from securemem.keystore._root_key import GENERATION, IDENTITY, RECORD, WRAPPED_ROOT, new_record
+from securemem.keystore._root_key import GENERATION, IDENTITY, RECORD, WRAPPED_ROOT, is_of_index, new_record
 from securemem.keystore._stored import State, StoredKey, StoredSecret
 from securemem.storage._sqlite_errors import damaged
 
@@ -25,19 +25,21 @@ _RANDOM_NONCES = 2**32  # as many messages as an algorithm with random 96-bit no
 
 def reseal(contents: DurableContents, new: RootKey, wrapped: bytes) -> None:
     """Seal every record anew under another root key. Only under change()."""
-    new.generation = contents.root.generation
+    new.generation, new.entries = contents.root.generation, {}
     generation = new.generation.to_bytes(GENERATION, "big")
     records = {
         IDENTITY: generation + new.identity + new.proof,
         WRAPPED_ROOT: generation + _wraps.encoded("first", wrapped),
     }
     steps: list[tuple[Any, ...]] = []
-    for name in tuple(contents.entries):
-        entry = contents.entries[name]
+    for entry in contents.everything():
         if isinstance(entry, StoredSecret):
             steps += _resealed_secret(contents, new, entry, records)
         else:
             steps += _resealed_key(contents, new, entry, records)
+    assert new.entries is not None  # noqa: S101 - given by the caller
+    records |= _index.whole(new, new.entries)
+    new.entries = None
     state, book = contents.book.replace(new.key(), records), contents.book
     stamps = {one: stamp(record) for one, record in records.items()}
     steps += [(book, "state", state), (book, "root", new), (contents, "stamps", stamps)]
@@ -80,17 +82,23 @@ def check(contents: DurableContents) -> None:
     file.check_schema()
     file.check()
     state = book.take_stock(contents.root.key())
-    reached = {one for one in state.known if not any(one[: RECORD - 1])}
-    for name in tuple(contents.entries):
-        entry = contents.entries[name]
+    reached = {one for one in state.known if not any(one[: RECORD - 1]) or is_of_index(one)}
+    entries: dict[bytes, bytes] = {}
+    for entry in contents.everything():
         reached |= {entry.record, *_renaming.checked_values(contents, entry)}
         if isinstance(entry, StoredSecret):
+            entries[entry.record] = _entries.of_secret(entry.name, entry.value, entry.details)
             reached.add(entry.value)
-            contents.get(name, None).wipe()
+            contents.get(entry.name, None).wipe()
         else:
+            entries[entry.record] = _entries.of_key(
+                entry, entry.policy.encoded(), [one.facts for one in entry.versions]
+            )
             reached |= _checked_key(contents, entry)
     if reached != state.known.keys():
         raise damaged(file.path, "there are records that no name leads to")
+    if not _index.check(book, entries):
+        raise damaged(file.path, "its index does not have what there is")
 
 
 def _checked_key(contents: DurableContents, key: StoredKey) -> set[bytes]:

@@ -177,10 +177,12 @@ def test_rotating_the_root_key_seals_all_anew(place):
     box = (place.parent / "store.box").read_bytes()
     before = stores.content(path, kek, box)
     with KeyStore.open(path, kek) as store, KeyStore.open(path, kek) as other:
-        records = set(store._contents.book)
+        records = {one: store._contents.book.read(one) for one in store._contents.book}
         handle = other["key"]
         store.rotate_root(passphrase(b"new"))
-        assert not [one for one in records & set(store._contents.book) if any(one[:15])]
+        for one in store._contents.book:  # what is for the whole store has a fixed name, all else a new one
+            assert (one in records) == (not any(one[:13]))
+            assert records.get(one) != store._contents.book.read(one)
         store.check()
         with pytest.raises(StoreLockedError, match="new root key"):
             handle.decrypt(box, b"context")

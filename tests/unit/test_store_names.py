@@ -12,6 +12,7 @@ import pytest
 from securemem import KeyNotFoundError, KeyStore, SecureBytes, StoreLockedError
 from securemem.exceptions import InvalidArgumentError, KeyExistsError, KeyPolicyError, SizeError, StoreTamperedError
 from securemem.keystore import State
+from securemem.keystore._root_key import is_of_index
 from securemem.testing import needles_of, scan
 from tests.support.stores import altered, passphrase
 
@@ -211,14 +212,24 @@ def test_another_process_s_changes_are_found(tmp_path):
 
 
 def test_what_is_said_cannot_be_changed_in_the_file(tmp_path):
-    """An entry that was overwritten in the file is found by find() too, not only by its name."""
+    """What a search reads, the index, is found changed by find(); an entry by whoever reads it, and by check()."""
     tmp_path.chmod(0o700)
-    with KeyStore.create(tmp_path / "store", passphrase()) as store:
+    path, overwrite = tmp_path / "store", "UPDATE records SET sealed = x'00' || sealed WHERE id = ?"
+    with KeyStore.create(path, passphrase()) as store:
         store.put("name", secret(b"1"))
-        record = store._contents.entries["name"].record
-        altered(tmp_path / "store", "UPDATE records SET sealed = x'00' || sealed WHERE id = ?", values=(record,))
+        (index,) = filter(is_of_index, store._contents.book)
+        entry = store._contents.entries["name"].record
+        with KeyStore.open(path, passphrase()) as other:  # which has not read the entry yet
+            altered(path, overwrite, values=(entry,))
+            with pytest.raises(StoreTamperedError):
+                other.find("name")
+        with pytest.raises(StoreTamperedError):
+            store.check()
+        altered(path, overwrite, values=(index,))
         with pytest.raises(StoreTamperedError):
             store.find("name")
+        with pytest.raises(StoreTamperedError):
+            list(store)
 
 
 @pytest.mark.parametrize(
