@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import subprocess
 import sys
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
 
 from securemem.scanning import scan_process
 from tests.support import programs
+from tests.support.certificates import made_certificate, made_key
 from tests.support.residue import needles_of
 
 CHILD = """
@@ -35,24 +31,6 @@ if sys.argv[1] == "heap": assert crypto_heap.status().objects == ("ssl",) and no
 """
 
 
-def made_certificate(folder, key):
-    """Write a key and its certificate; their paths, and the secret parts of the key, its PEM text among them."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    start = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(1).not_valid_before(start).not_valid_after(start.replace(year=2049))
-    certificate = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    (folder / "certificate.pem").write_bytes(certificate)
-    (folder / "key.pem").write_bytes(pem)
-    numbers = key.private_numbers()
-    secret = [numbers.p, numbers.q, numbers.d] if isinstance(key, rsa.RSAPrivateKey) else [numbers.private_value]
-    texts = [
-        line for line in pem.splitlines()[2:-2] if len(set(line)) > 20
-    ]  # the first lines tell of the algorithm only
-    return [one.to_bytes((one.bit_length() + 7) // 8, "big") for one in secret] + texts
-
-
 def places(process, needles):
     """What is found outside locked memory."""
     return [place for place in scan_process(process.pid, needles).where if not place.locked]
@@ -61,8 +39,8 @@ def places(process, needles):
 @pytest.fixture(params=["RSA", "EC"])
 def secrets(request, tmp_path):
     """A key and certificate in tmp_path, and what of them is secret."""
-    key = rsa.generate_private_key(65537, 2048) if request.param == "RSA" else ec.generate_private_key(ec.SECP256R1())
-    return made_certificate(tmp_path, key)
+    numbers, lines = made_certificate(tmp_path, made_key(request.param))
+    return numbers + lines
 
 
 @pytest.mark.parametrize("mode", ["heap", "off"])

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import hmac
+import importlib.util
 import os
+import socket
 import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.parse
 import urllib.request
+
+import pytest
 
 from tests.support import ROOT
 from tests.support.terminal import Terminal  # noqa: TC001 - the fixture makes them
@@ -82,5 +88,39 @@ def test_https_server(tmp_path):
             context = ssl.create_default_context(cafile=tmp_path / "certificate.pem")
             with urllib.request.urlopen(f"https://localhost:{port}/page.txt", context=context, timeout=30) as answer:
                 assert answer.read() == b"served"
+        finally:
+            server.terminate()
+
+
+def test_flask_app(tmp_path):
+    """Run as its first lines say: who posts the password has a session, which is counted; nobody else has."""
+    if importlib.util.find_spec("flask") is None:
+        pytest.skip("the extra flask is not installed")
+    for name, value in {"session-key": os.urandom(32), "password": b"the password\n"}.items():
+        (tmp_path / name).write_bytes(value)
+    words = [sys.executable, "-m", "flask", "--app", f"{EXAMPLES / 'flask_app.py'}:make_app", "run", "--port"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {**os.environ, "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    visitor = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with subprocess.Popen([*words, str(port)], env=environment, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            for line in server.stderr:
+                if "Running on" in line:
+                    break
+
+            def ask(path, text=None):
+                body = None if text is None else urllib.parse.urlencode({"password": text}).encode()
+                try:
+                    with visitor.open(f"http://127.0.0.1:{port}{path}", body, timeout=30) as answer:
+                        return answer.read().decode()
+                except urllib.error.HTTPError as error:
+                    error.close()
+                    return error.code
+
+            assert ask("/") == 401
+            assert ask("/login", "another") == 403
+            assert ask("/login", "the password") == "visit 1"  # it leads on to the page
+            assert ask("/") == "visit 2"
         finally:
             server.terminate()
