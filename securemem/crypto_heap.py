@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     Lock = Literal["require", "warn"]
     Scrub = Literal["calls", "sections"]
+    Wanted = Literal["auto", "require", "off"]
 
 __all__ = ["HeapStatus", "disable", "enable", "secret_section", "status"]
 
@@ -50,6 +51,8 @@ _LARGEST_BUDGET = 512 * _MIB
 # As docs/reference/crypto.md: the deepest use of the stack is 10.3 KiB.
 _SCRUB_DEPTH = 16 << 10
 _PATIENCE = 10  # seconds for another thread that turns it on
+# Prepared ciphers that securemem keeps have a quarter of the budget, or what they take of it: up to 2.4 KiB each.
+_KEPT = 10 << 10
 
 # The objects that hold these functions, as these modules see them, and what their slots must include.
 _OBJECTS = {
@@ -84,6 +87,7 @@ class HeapStatus(Frozen, kw_only=True):
         locked memory and found no room there.
     live_blocks, live_bytes: blocks that are in use, and their sizes.
     python_bytes: of those, bytes of Python's objects.
+    kept_ciphers: prepared ciphers that securemem keeps of keys in use; the one used longest ago goes first.
     sections_refused: Python's objects that sections did not take, since they may hold at most half the budget; ever.
     outside: blocks that the C library had to give, wiped when freed, but neither locked nor left out of dumps; ever.
     failures: what went wrong, in words; empty where nothing did.
@@ -101,6 +105,7 @@ class HeapStatus(Frozen, kw_only=True):
     live_blocks: int
     live_bytes: int
     python_bytes: int
+    kept_ciphers: int
     sections_refused: int
     outside: int
     failures: tuple[str, ...]
@@ -260,8 +265,15 @@ def enable(
         _state.objects = tuple(dict.fromkeys((*_state.objects, *names)))
         _state.policy = lock
         binding.serve(True)
+        _keep_ciphers(size)
     finally:
         _state.lock.release()
+
+
+def _keep_ciphers(budget: int) -> None:
+    """Let securemem's own operations keep ciphers, and refuse to begin where key material is not locked."""
+    most = budget // _KEPT if _is_on() else 0
+    binding.keep(most, _check_locked if _state.policy == "require" else None)
 
 
 def _lock_first(policy: Lock) -> None:
@@ -286,6 +298,7 @@ def disable() -> None:
     """
     binding.serve(False)
     binding.set_scrub(0)
+    binding.keep(0, None)
 
 
 def secret_section() -> Section:
@@ -328,6 +341,7 @@ def status() -> HeapStatus:
         sections_refused=counts["python_refused"],
         failures=failures,
         python_bytes=counts["python_bytes"],
+        kept_ciphers=binding.kept(),
         outside=counts["outside"],
         **{name: counts[name] for name in same},
     )
@@ -338,15 +352,20 @@ def _is_on() -> bool:
     return binding.is_serving() and "cryptography" in _state.objects
 
 
-def _turn_on(policy: Literal["auto", "require", "off"]) -> str:
+def _turn_on(policy: Wanted) -> str:
     """Turn it on as a key store wants it; why it is off, or an empty string where it is on.
 
-    "auto" leaves it off where less than 1 MiB may be locked, or where it cannot be turned on. "require" raises what
-    enable() raises. "off" does nothing.
+    "auto" leaves it off where less than 1 MiB may be locked, or where it cannot be turned on; operations go on where it
+    is full. "require" raises what enable() raises, and operations are refused then. "off" does nothing.
     """
+    if policy not in {"auto", "require", "off"}:
+        raise InvalidArgumentError(f'crypto_heap must be "auto", "require" or "off", not {policy!r}')
     if policy == "off":
         return 'the crypto heap was not wanted (crypto_heap="off")'
     if _is_on():
+        if policy == "require":
+            _state.policy = policy
+            _keep_ciphers(binding.count()["budget"])
         return ""
     limit = binding.lock_limit()
     if policy == "auto" and limit is not None and limit < _MIB:
@@ -357,7 +376,17 @@ def _turn_on(policy: Literal["auto", "require", "off"]) -> str:
         if policy == "require":
             raise
         return str(error)
+    if policy == "auto":
+        _state.policy = "warn"
+        _keep_ciphers(binding.count()["budget"])
     return ""
+
+
+def _why_off(why: str) -> str:
+    """Why it is off now, given why it was at the beginning; an empty string where it is on."""
+    if _is_on():
+        return ""
+    return why or "the crypto heap was turned off by crypto_heap.disable()"
 
 
 def _check_locked() -> None:

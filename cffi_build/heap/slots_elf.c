@@ -88,10 +88,35 @@ static size_t entry_of(const char *name) {
     return SM_ENTRIES;
 }
 
+/* Whether an object calls another one's function of that name. */
+static bool calls(const struct sm_object *object, const char *name) {
+    struct tables tables;
+    if (object->dynamic == NULL || !read_tables(&tables, object)) return false;
+    for (int which = 0; which < 2; which++) {
+        size_t size = tables.with_addend[which] ? sizeof(ElfW(Rela)) : sizeof(ElfW(Rel));
+        for (size_t at = 0; at + size <= tables.lengths[which]; at += size) {
+            ElfW(Rel) relocation;
+            memcpy(&relocation, (const void *)(tables.relocations[which] + at), sizeof relocation);
+            const ElfW(Sym) *symbol = &tables.symbols[SYMBOL(relocation.r_info)];
+            if (symbol->st_shndx == SHN_UNDEF && strcmp(tables.names + symbol->st_name, name) == 0) return true;
+        }
+    }
+    return false;
+}
+
+/* The function itself.  In a program of fixed addresses (no PIE, as Debian's Python
+ * is) the address of a function is that of the program's own jump to it. */
+static sm_function *function_of(const char *name) {
+    sm_function *seen = sm_os_symbol(name);
+    struct sm_object object;
+    bool is_jump = sm_os_object_of(&object, (uintptr_t)seen) && calls(&object, name);
+    return is_jump ? sm_os_c_library_symbol(name) : seen;
+}
+
 /* Whether a slot still leads where the loader led it: to the symbol, or, not
  * yet bound, back into the object.  It may lead to ours already. */
 static bool is_untouched(const struct sm_object *object, sm_function *value, const char *name) {
-    return value == sm_os_symbol(name) || ((uintptr_t)value >= object->start && (uintptr_t)value < object->end);
+    return value == sm_os_symbol(name) || value == function_of(name) || ((uintptr_t)value >= object->start && (uintptr_t)value < object->end);
 }
 
 static enum sm_slots_answer plan_slot(const struct sm_object *object, sm_function **address, size_t entry) {
@@ -128,7 +153,7 @@ static bool allocator_is_known(void) {
     if (!sm_os_c_library_is_known()) return false;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         sm_slots_set_name(names[i]);
-        if (!sm_os_object_of(i == 0 ? &one : &other, (uintptr_t)sm_os_symbol(names[i]))) return false;
+        if (!sm_os_object_of(i == 0 ? &one : &other, (uintptr_t)function_of(names[i]))) return false;
         if (i > 0 && one.base != other.base) return false;
     }
     return true;

@@ -70,11 +70,21 @@ bool sm_os_object_may_write(const struct sm_object *object, const void *address)
     return false;
 }
 
-sm_function *sm_os_symbol(const char *name) {
-    void *address = dlsym(RTLD_DEFAULT, name);
+static sm_function *as_function(void *address) {
     sm_function *function;
     memcpy(&function, &address, sizeof function);
     return function;
+}
+
+sm_function *sm_os_symbol(const char *name) {
+    return as_function(dlsym(RTLD_DEFAULT, name));
+}
+
+sm_function *sm_os_c_library_symbol(const char *name) {
+    void *handle = dlopen("libc.so.6", RTLD_NOLOAD | RTLD_LAZY);
+    void *address = handle == NULL ? NULL : dlsym(handle, name);
+    if (handle != NULL) dlclose(handle); /* it stays: this process runs on it */
+    return as_function(address);
 }
 
 static int visit_for_musl(struct dl_phdr_info *info, size_t size, void *context) {

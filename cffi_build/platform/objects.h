@@ -30,6 +30,8 @@ bool sm_os_object_may_write(const struct sm_object *object, const void *address)
 typedef void sm_function(void);
 /* A function as the whole program sees it; NULL: there is none. */
 sm_function *sm_os_symbol(const char *name);
+/* The same of the C library, whoever else has one of that name; NULL: none, or not glibc. */
+sm_function *sm_os_c_library_symbol(const char *name);
 /* glibc or musl. */
 bool sm_os_c_library_is_known(void);
 

@@ -49,6 +49,7 @@ static int apply_one(PyObject *step) {
         return here == 1 ? PyDict_DelItem(target, key) : here;
     }
     PyObject *value = PyTuple_GetItem(step, 2);
+    if (PyObject_TypeCheck(target, Cell_Type)) cell_forget((Cell *)target); /* a rotated key's ciphers end */
     return PyDict_Check(target) ? PyDict_SetItem(target, key, value) : PyObject_SetAttr(target, key, value);
 }
 

@@ -3,6 +3,7 @@
  * Policies come as the integers of securemem.h; the words for them, and the
  * checks with messages, are in securemem/arenas.py.
  */
+#include "kept.h"
 #include "types.h"
 
 static PyObject *make(PyTypeObject *type, PyObject *args, PyObject *names) {
@@ -27,6 +28,31 @@ static PyObject *create(ArenaHandle *self, PyObject *args) {
     Py_RETURN_NONE;
 }
 
+/* The core's calls without the GIL, as they may wait for the kernel; what was made of the keys goes in the same call. */
+static PyObject *close_arena(ArenaHandle *self, PyObject *ignored) {
+    (void)ignored;
+    size_t waiting = 0;
+    if (self->arena == NULL) {
+        PyErr_SetString(PyExc_TypeError, "this Arena was never initialised: call Arena.__init__");
+        return NULL;
+    }
+    PyThreadState *thread = PyEval_SaveThread();
+    enum sm_status status = sm_arena_close(self->arena, &waiting);
+    PyEval_RestoreThread(thread);
+    kept_forget_wiped();
+    return status == SM_OK ? PyLong_FromSize_t(waiting) : raise_status(status);
+}
+
+PyObject *arenas_purge(PyObject *module, PyObject *ignored) {
+    (void)module;
+    (void)ignored;
+    PyThreadState *thread = PyEval_SaveThread();
+    size_t waiting = sm_secret_purge();
+    PyEval_RestoreThread(thread);
+    kept_forget_all();
+    return PyLong_FromSize_t(waiting);
+}
+
 static PyObject *get_address(ArenaHandle *self, void *closure) {
     (void)closure;
     return PyLong_FromVoidPtr(self->arena);
@@ -42,6 +68,8 @@ static void dealloc(ArenaHandle *self) {
 
 static PyMethodDef methods[] = {
     {"_create", (PyCFunction)create, METH_VARARGS, "_create(at_rest, lock, backend, max_bytes, fork)"},
+    {"_close", (PyCFunction)close_arena, METH_NOARGS,
+     "_close()\n--\n\nWipes its secrets and refuses new ones; the number of views whose release is waited for."},
     {NULL, NULL, 0, NULL},
 };
 

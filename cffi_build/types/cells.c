@@ -1,6 +1,7 @@
 /* cells.c: what lies in the cells of a gate, put in, taken out, and emptied. */
 #include "gate.h"
 
+#include "kept.h"
 #include "wipe.h"
 
 #define MOST_KEYS 4096       /* open at one time; the oldest is closed for the next */
@@ -76,6 +77,10 @@ void cell_end(Cell *self) {
     }
     if (cipher) sm_scrub(SCRUB_DEPTH);
     PyErr_Restore(type, error, trace);
+}
+
+void cell_forget(Cell *self) {
+    if (self->value != NULL && Py_TYPE(self->value) == Secret_Type) kept_forget((Secret *)self->value);
 }
 
 void cell_drop(Cell *self) {

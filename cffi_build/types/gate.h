@@ -104,6 +104,8 @@ void cell_fill(Cell *self, PyObject *value);
 void cell_close(Cell *self);
 /* Empties a cell and those it owns: what they held is wiped. */
 void cell_end(Cell *self);
+/* Drops the cipher that is kept prepared of the key in it (kept.h). */
+void cell_forget(Cell *self);
 /* Empties a cell that goes. */
 void cell_drop(Cell *self);
 /* Empties all cells of a gate: what they held is wiped. */

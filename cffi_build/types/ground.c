@@ -1,5 +1,6 @@
 /* ground.c: what all the types stand on: the hooks into Python, the types' own
  * addresses, and the making and opening of a secret. */
+#include "kept.h"
 #include "types.h"
 
 PyTypeObject *Secret_Type;
@@ -60,6 +61,7 @@ static Secret *make(sm_arena *arena, Py_ssize_t length, uint8_t **data) {
     self->slot = NULL;
     self->length = length;
     self->weak_references = NULL;
+    self->kept = NULL;
     enum sm_status status = data == NULL ? sm_secret_take(&self->slot, arena, (size_t)length)
                                          : sm_secret_take_open(&self->slot, data, arena, (size_t)length);
     if (status != SM_OK) {
@@ -89,6 +91,7 @@ Secret *secret_adopt(sm_slot *slot, Py_ssize_t length) {
     self->slot = slot;
     self->length = length;
     self->weak_references = NULL;
+    self->kept = NULL;
     if (sm_arena_is_locked(sm_secret_arena(slot)) || warn_unlocked() == 0) return self;
     Py_DECREF(self);
     return NULL;
@@ -99,6 +102,7 @@ enum sm_status secret_state(Secret *self) {
 }
 
 uint8_t *secret_open(Secret *self, bool writable) {
+    if (writable) kept_note_writing(self);
     uint8_t *data = NULL;
     enum sm_status status = self->slot == NULL ? SM_WIPED : sm_secret_open(self->slot, &data, writable);
     if (status == SM_OK) return data;

@@ -1,10 +1,12 @@
 /* heap_module.c: what of the crypto heap must run with the GIL: the writing of
- * import slots, the start of Python's allocators, and sections.
+ * import slots, the start of Python's allocators, sections, and ciphers that are kept.
  *
  * A section that an exception left entered ends when its object goes.
  */
 #include "heap_module.h"
 
+#include "heap.h"
+#include "kept.h"
 #include "python_allocator.h"
 #include "slots.h"
 
@@ -93,4 +95,32 @@ PyObject *heap_verify_slots(PyObject *module, PyObject *ignored) {
     (void)module;
     (void)ignored;
     return PyLong_FromSize_t(sm_slots_verify());
+}
+
+PyObject *heap_keep(PyObject *module, PyObject *args) {
+    (void)module;
+    Py_ssize_t most;
+    PyObject *refuse;
+    if (!PyArg_ParseTuple(args, "nO", &most, &refuse)) return NULL;
+    kept_configure(most > 0 ? (size_t)most : 0, refuse == Py_None ? NULL : sm_heap_is_locked, refuse);
+    Py_RETURN_NONE;
+}
+
+PyObject *heap_kept(PyObject *module, PyObject *ignored) {
+    (void)module;
+    (void)ignored;
+    return PyLong_FromSize_t(kept_count());
+}
+
+PyObject *heap_forget(PyObject *module, PyObject *secret) {
+    (void)module;
+    if (Py_TYPE(secret) == Secret_Type) kept_forget((Secret *)secret);
+    Py_RETURN_NONE;
+}
+
+PyObject *heap_forget_all(PyObject *module, PyObject *ignored) {
+    (void)module;
+    (void)ignored;
+    kept_forget_all();
+    Py_RETURN_NONE;
 }

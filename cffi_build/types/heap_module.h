@@ -11,5 +11,9 @@ PyObject *heap_section(PyObject *module, PyObject *ignored);
 PyObject *heap_start_python(PyObject *module, PyObject *ignored);
 PyObject *heap_write_slots(PyObject *module, PyObject *ignored);
 PyObject *heap_verify_slots(PyObject *module, PyObject *ignored);
+PyObject *heap_keep(PyObject *module, PyObject *args);
+PyObject *heap_kept(PyObject *module, PyObject *ignored);
+PyObject *heap_forget(PyObject *module, PyObject *secret);
+PyObject *heap_forget_all(PyObject *module, PyObject *ignored);
 
 #endif

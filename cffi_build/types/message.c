@@ -9,6 +9,7 @@
 
 #include "ciphers.h"
 #include "ending.h"
+#include "kept.h"
 #include "memoryviews.h"
 #include "os.h"
 #include "scratch.h"
@@ -53,7 +54,7 @@ static bool get_bytes(PyObject *object, Py_buffer *buffer, const char *what) {
 static bool begin(struct message *m, PyObject *const *args) {
     if (encrypt_name == NULL) encrypt_name = PyUnicode_InternFromString("encrypt_into");
     if (decrypt_name == NULL) decrypt_name = PyUnicode_InternFromString("decrypt_into");
-    if (encrypt_name == NULL || decrypt_name == NULL || !cipher_takes(m->cipher, args[0])) return false;
+    if (encrypt_name == NULL || decrypt_name == NULL || !cipher_takes(m->cipher, args[0]) || !kept_admits()) return false;
     m->key = args[0];
     m->random = !PyBytes_Check(args[2]);
     if (!m->random) {

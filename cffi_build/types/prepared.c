@@ -1,9 +1,14 @@
 /* prepared.c: what a cipher makes of a key, once for a message or for many.
  *
- * What cryptography makes of a Prepared's key lies in ordinary memory.
+ * What cryptography makes of a Prepared's key lies in ordinary memory.  With the
+ * crypto heap on, that lies in locked memory, and is kept with the key without being
+ * asked for (kept.h).
  */
 #include "ciphers.h"
 
+#include "kept.h"
+#include "memoryviews.h"
+#include "os.h"
 #include "sources.h"
 #include "wipe.h"
 
@@ -32,12 +37,35 @@ bool cipher_takes(Cipher *self, PyObject *key) {
     return false;
 }
 
+/* cryptography's objects refer to the key that they were given: here to a view that is
+ * over, since what is kept with a key must not refer to it. */
+static PyObject *make_of_view(PyObject *callable, Secret *key) {
+    uint8_t *data = secret_open(key, false);
+    if (data == NULL) return NULL;
+    PyObject *view = PyMemoryView_FromMemory((char *)data, key->length, PyBUF_READ);
+    PyObject *made = view == NULL ? NULL : PyObject_CallFunctionObjArgs(callable, view, NULL);
+    PyObject *kind, *value, *traceback;
+    PyErr_Fetch(&kind, &value, &traceback);
+    if (view != NULL && !view_release(view)) sm_os_abort("cryptography kept the view of a key that ends now");
+    Py_XDECREF(view);
+    sm_secret_close(key->slot, false);
+    PyErr_Restore(kind, value, traceback);
+    return made;
+}
+
 PyObject *cipher_make(Cipher *self, PyObject *key) {
     if (Py_TYPE(key) == Prepared_Type) {
         PyObject *made = ((Prepared *)key)->made;
         return made != NULL ? Py_NewRef(made) : raise_named("WipedError", "this cipher was closed, and its key forgotten");
     }
-    return PyObject_CallFunctionObjArgs(self->blocks != NULL ? self->blocks : self->aead, key, NULL);
+    PyObject *callable = self->blocks != NULL ? self->blocks : self->aead;
+    if (!kept_is_on()) return PyObject_CallFunctionObjArgs(callable, key, NULL);
+    PyObject *made = kept_find((Secret *)key, (PyObject *)self);
+    if (made != NULL) return made;
+    uint64_t begun = kept_begin((Secret *)key);
+    made = make_of_view(callable, (Secret *)key);
+    if (made != NULL) kept_add((Secret *)key, (PyObject *)self, made, begun);
+    return made;
 }
 
 static PyObject *close_prepared(Prepared *self, PyObject *ignored) {

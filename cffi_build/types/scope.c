@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "ending.h"
+#include "kept.h"
 #include "last_calls.h"
 #include "memoryviews.h"
 #include "os.h"
@@ -200,6 +201,7 @@ PyObject *scope_operate(PyObject *module, PyObject *const *args, Py_ssize_t coun
     }
     size_t depth = PyLong_AsSize_t(args[0]);
     if (depth == (size_t)-1 && PyErr_Occurred()) return NULL;
+    if (depth > 0 && !kept_admits()) return NULL; /* a depth is what operations with keys ask for */
     Scope *scope = PyObject_New(Scope, Scope_Type);
     if (scope == NULL) return NULL;
     scope->count = scope->last_calls.count = 0;

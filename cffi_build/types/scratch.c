@@ -48,6 +48,7 @@ Secret *scratch_new(Py_ssize_t length) {
     self->slot = NULL;
     self->length = length;
     self->weak_references = NULL;
+    self->kept = NULL;
     enum sm_status status = take(&self->slot, NULL, (size_t)length);
     if (status == SM_OK) return self;
     Py_DECREF(self);

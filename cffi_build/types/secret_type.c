@@ -4,6 +4,7 @@
  * it.  No method gives the bytes away: repr is redacted, and hash, pickle, copy
  * and bytes() are refused.
  */
+#include "kept.h"
 #include "types.h"
 
 static const char doc[] =
@@ -25,6 +26,7 @@ static void give_back(sm_slot *slot, Py_ssize_t length) {
 }
 
 static void dealloc(Secret *self) {
+    kept_forget(self);
     if (self->weak_references != NULL) PyObject_ClearWeakRefs((PyObject *)self);
     if (self->slot != NULL) give_back(self->slot, self->length);
     PyTypeObject *type = Py_TYPE((PyObject *)self);
@@ -91,6 +93,7 @@ static PyObject *wipe_long(Secret *self) {
 
 static PyObject *wipe(Secret *self, PyObject *ignored) {
     (void)ignored;
+    kept_forget(self);
     if (self->slot != NULL && (size_t)self->length >= SM_LONG_SECRET && !sm_secret_is_viewed(self->slot)) return wipe_long(self);
     if (self->slot != NULL) {
         enum sm_status status = sm_secret_wipe(self->slot);
@@ -102,6 +105,7 @@ static PyObject *wipe(Secret *self, PyObject *ignored) {
 }
 
 void secret_wipe_later(Secret *self) {
+    kept_forget(self);
     if (self->slot == NULL || sm_secret_wipe(self->slot) != SM_OK) return;
     sm_secret_return(self->slot);
     self->slot = NULL;

@@ -13,12 +13,13 @@
 #include "securemem.h"
 
 /* A secret: owns one slot.  Not tracked by the garbage collector, since it
- * refers to nothing. */
+ * refers to nothing that could refer to it. */
 typedef struct {
     PyObject_HEAD
     sm_slot *slot; /* NULL once wiped */
     Py_ssize_t length;
     PyObject *weak_references;
+    struct kept *kept; /* what is kept prepared of it (kept.h), or NULL */
 } Secret;
 
 /* The handle of an arena; securemem.arenas.Arena derives from it. */
@@ -97,5 +98,6 @@ PyObject *secret_subscript(PyObject *self, PyObject *key);
 PyTypeObject *reveal_type_make(void);
 PyObject *reveal_new(Secret *secret, bool writable);
 PyTypeObject *arena_type_make(void);
+PyObject *arenas_purge(PyObject *module, PyObject *ignored);
 
 #endif

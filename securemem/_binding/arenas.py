@@ -8,6 +8,7 @@ from securemem._binding.load import ffi, lib, types
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from securemem._types import ArenaHandle, Reveal, SecureBytes
@@ -45,6 +46,8 @@ FORK: dict[str, int] = {"exclude": lib.SM_FORK_EXCLUDE, "inherit": lib.SM_FORK_I
 # The compiled type's own: a subclass may have an attribute of that name, and a pointer is made of this.
 _address_of = types.ArenaHandle._address.__get__  # noqa: SLF001 - the handle's private face is for this module
 
+_close: Callable[[ArenaHandle], int] = types.ArenaHandle._close  # noqa: SLF001 - the same
+
 
 def _pointer(handle: ArenaHandle | None) -> Any:
     if handle is None:
@@ -63,9 +66,7 @@ def configure(at_rest: int, lock: int, backend: int, max_bytes: int, fork: int) 
 
 def close(handle: ArenaHandle) -> int:
     """Wipe an arena's secrets and refuse new ones; the number of views whose release is waited for."""
-    waiting = ffi.new("size_t *")
-    check(lib.sm_arena_close(_pointer(handle), waiting))
-    return int(waiting[0])
+    return _close(handle)
 
 
 def statistics(handle: ArenaHandle | None) -> dict[str, int]:
@@ -89,4 +90,4 @@ def fits(handle: ArenaHandle | None, size: int, lockable: int) -> int:
 
 def purge() -> int:
     """Wipe every secret of the process; the number of views whose release is waited for."""
-    return int(lib.sm_secret_purge())
+    return int(types.purge())

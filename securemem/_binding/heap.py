@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from securemem._binding.errors import check
@@ -23,10 +24,14 @@ __all__ = [
     "STATIC",
     "TAKEN",
     "count",
+    "forget",
+    "forget_all",
     "forget_plan",
     "found",
     "is_locked",
     "is_serving",
+    "keep",
+    "kept",
     "lock_limit",
     "lock_some",
     "locked_by_process",
@@ -134,5 +139,18 @@ set_most_python: Callable[[int], None] = lib.sm_python_set_most
 write_slots: Callable[[], int] = types.heap_write_slots
 
 start_python: Callable[[], None] = types.heap_start_python
+
+# keep(most, refuse): how many prepared ciphers may be kept, and what raises where key material is not locked.
+keep: Callable[[int, Callable[[], None] | None], None] = types.heap_keep
+
+kept: Callable[[], int] = types.heap_kept
+
+# Drops the prepared cipher that is kept of a secret; all of them.
+forget: Callable[[object], None] = types.heap_forget
+
+forget_all: Callable[[], None] = types.heap_forget_all
+
+# In a forked child none goes on: called by Python itself, before any code that runs there.
+os.register_at_fork(after_in_child=types.heap_forget_all)
 
 section: Callable[[], Section] = types.heap_section

@@ -20,7 +20,7 @@ from importlib.machinery import SourceFileLoader, SourcelessFileLoader
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import CodeType, ModuleType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 _CANNOT_START = 2
 
@@ -30,6 +30,7 @@ class Plan(NamedTuple):
 
     module: the target is a module's name, else a path. target: the program. restore: environment variables as they
     were before, None for unset. strict: do not run it if something cannot be done. lock_everything: as for harden().
+    crypto_heap: as for KeyStore.
     """
 
     module: bool
@@ -37,7 +38,7 @@ class Plan(NamedTuple):
     restore: dict[str, str | None]
     strict: bool
     lock_everything: bool
-    crypto_heap: bool
+    crypto_heap: Literal["auto", "require", "off"]
 
 
 def restore_environment(before: dict[str, str | None]) -> None:
@@ -74,15 +75,19 @@ def _why_not_wiped(c_library: str) -> str:
     return "the allocators did not take PYTHONMALLOC and GLIBC_TUNABLES"
 
 
-def _turn_crypto_heap_on() -> list[str]:
-    """Serve cryptography's memory from the crypto heap; why that cannot be, as a sentence."""
+def _turn_crypto_heap_on(wanted: Literal["auto", "require", "off"]) -> list[str]:
+    """Serve cryptography's memory from the crypto heap; why that cannot be, as a sentence. "auto" only says it."""
+    if wanted == "off":
+        return []
     from securemem import crypto_heap  # noqa: PLC0415 - see _import_securemem
     from securemem.exceptions import SecureMemError  # noqa: PLC0415 - the same
 
     try:
-        crypto_heap.enable()
+        why = crypto_heap._turn_on(wanted)  # noqa: SLF001 - made for this
     except SecureMemError as error:
         return [str(error)]
+    if why:
+        _say(why)
     return []
 
 
@@ -112,7 +117,7 @@ def _original_command(plan: Plan, arguments: list[str]) -> list[str]:
     """A command line that starts the program this way again, for programs that restart themselves."""
     python = sys.orig_argv[: len(sys.orig_argv) - len(arguments) - 2]
     flags = ["--strict"] * plan.strict + ["--lock-everything"] * plan.lock_everything
-    flags += ["--crypto-heap"] * plan.crypto_heap
+    flags += {"auto": [], "require": ["--crypto-heap"], "off": ["--no-crypto-heap"]}[plan.crypto_heap]
     return [*python, "-m", "securemem", "run", *flags, *["-m"] * plan.module, plan.target, *arguments]
 
 
@@ -182,7 +187,7 @@ def start() -> None:
     restore_environment(plan.restore)
     _import_securemem()
     failures = harden_process(lock_everything=plan.lock_everything)
-    failures += _turn_crypto_heap_on() if plan.crypto_heap else []
+    failures += _turn_crypto_heap_on(plan.crypto_heap)
     for failure in failures:
         _say(failure)
     if failures and plan.strict:

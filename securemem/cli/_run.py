@@ -7,6 +7,7 @@ then runs the program. There is no parent: signals, terminal, standard input and
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
 import os
@@ -14,15 +15,13 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Literal
 
 from securemem.cli import _bootstrap as bootstrap
 from securemem.cli._output import complain, flush
 from securemem.process._interpreter import c_library
 
-if TYPE_CHECKING:
-    import argparse
-
+_HEAP: dict[bool | None, Literal["auto", "require", "off"]] = {None: "auto", True: "require", False: "off"}
 _CANNOT_START = 2  # as Python says for a script that it cannot open
 # Freed blocks are filled with 85. The per-thread cache is passed by, since it keeps blocks as they were freed.
 _TUNABLES = {"glibc.malloc.perturb": "85", "glibc.malloc.tcache_count": "0"}
@@ -90,7 +89,7 @@ def command(arguments: argparse.Namespace) -> list[str]:
         restore={name: os.environ.get(name) for name in wiping_environment({})},
         strict=arguments.strict,
         lock_everything=arguments.lock_everything,
-        crypto_heap=arguments.crypto_heap,
+        crypto_heap=_HEAP[arguments.crypto_heap],
     )
     return [sys.executable, *_interpreter_options(), bootstrap.__file__, json.dumps(plan._asdict()), *rest]
 
@@ -115,7 +114,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "run",
         help="run a Python program hardened, with freed memory wiped",
-        usage="securemem run [--strict] [--lock-everything] [--crypto-heap] "
+        usage="securemem run [--strict] [--lock-everything] [--[no-]crypto-heap] "
         "(-m MODULE | SCRIPT | CONSOLE-SCRIPT) [ARG ...]",
         description="Runs a Python program in a process that cannot be dumped or traced by its user, and whose freed "
         "memory is overwritten. The exit status is the program's own; 2 if it cannot be started. What could not be "
@@ -125,7 +124,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--strict", action="store_true", help="do not start the program if something cannot be done")
     parser.add_argument("--lock-everything", action="store_true", help="lock all memory of the process too (mlockall)")
     parser.add_argument(
-        "--crypto-heap", action="store_true", help="lock and wipe the memory of cryptography too (crypto_heap.enable)"
+        "--crypto-heap",
+        action=argparse.BooleanOptionalAction,
+        help="lock and wipe the memory of cryptography too (crypto_heap.enable); by default where it can be done and "
+        "1 MiB or more may be locked",
     )
     parser.add_argument("-m", dest="module", nargs="...", metavar="MODULE", help="run a module, as python -m does")
     parser.add_argument(

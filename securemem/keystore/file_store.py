@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from securemem import crypto_heap as heap
 from securemem._binding.operations import operate
 from securemem.keystore import _changes, _durable, _whole, _wraps
 from securemem.keystore._durable import DurableContents
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from securemem._types import Scope
     from securemem.arenas import Arena
+    from securemem.crypto_heap import Wanted as CryptoHeap
     from securemem.keystore.audit import Event
     from securemem.keystore.kek import KeyEncryptionKey
     from securemem.keystore.store import Options
@@ -55,11 +57,13 @@ class FileKeyStore(KeyStore):
         absolute_timeout: float | None = None,
         audit: Callable[[Event], None] | None = None,
         log: bool = False,
+        crypto_heap: CryptoHeap = "auto",
         at_least: int = 0,
     ) -> None:
         check_kek(kek)
         if not isinstance(at_least, int) or isinstance(at_least, bool):
             raise TypeError(f"at_least must be a generation, an int, not {type(at_least).__name__}")
+        self._heap = heap._turn_on(crypto_heap)  # noqa: SLF001 - made for stores
         place, timers = _paths.absolute(path), Timers(idle_timeout, absolute_timeout)
         operate(0, self._begin, place, kek, arena, timers, listener(audit, log=log), at_least)
 

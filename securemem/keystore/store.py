@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from securemem import crypto_heap as heap
 from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
 from securemem.crypto._workspace import bytes_view
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
     from securemem._types import Scope
     from securemem.arenas import Arena
+    from securemem.crypto_heap import Wanted as CryptoHeap
     from securemem.keystore._algorithms import KeyAlgorithm, KeyAlgorithmName
     from securemem.keystore.audit import Event
     from securemem.keystore.file_store import FileKeyStore
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         absolute_timeout: float | None
         audit: Callable[[Event], None] | None
         log: bool
+        crypto_heap: CryptoHeap
 
 
 __all__ = ["KeyStore"]
@@ -67,6 +70,10 @@ class KeyStore(Catalogue):
         after waking). They need a kek.
     audit: called with an Event after each use and change, in the thread that made it; what it raises is raised there.
     log: whether each also goes to the logger "securemem.keystore", successes as INFO and the rest as WARNING.
+    crypto_heap: "auto" turns securemem.crypto_heap on where 1 MiB or more may be locked: ciphers are then kept ready
+        between messages, in locked memory, until the store is locked, the key rotated, or another needs the room.
+        Where it stays off, each message makes its own, and the property crypto_heap says why. "require" raises why
+        instead, and LockLimitError at each use while it finds no room. "off" leaves it as it is.
 
     All methods may be called from several threads. Those that need a key in clear raise StoreLockedError while the
     store is locked, and CapacityError where no memory can be locked. In a forked child the store is locked, and the
@@ -74,10 +81,10 @@ class KeyStore(Catalogue):
     arena has fork="inherit" stays open there; sessions and streams end, and a key with a limit protects nothing there.
 
     Raises NoKeyEncryptionKeyError for timers without a kek, InvalidArgumentError for a timer that is not above 0, and
-    what kek.wrap() raises.
+    what kek.wrap() raises; with crypto_heap="require" what crypto_heap.enable() raises.
     """
 
-    __slots__ = ("__weakref__", "_contents", "_keeper")
+    __slots__ = ("__weakref__", "_contents", "_heap", "_keeper")
 
     def __init__(
         self,
@@ -88,10 +95,12 @@ class KeyStore(Catalogue):
         absolute_timeout: float | None = None,
         audit: Callable[[Event], None] | None = None,
         log: bool = False,
+        crypto_heap: CryptoHeap = "auto",
     ) -> None:
         if kek is not None:
             check_kek(kek)
         timers = Timers(idle_timeout, absolute_timeout)
+        self._heap = heap._turn_on(crypto_heap)  # noqa: SLF001 - made for this
         operate(0, self._begin, kek, arena, timers, listener(audit, log=log))
 
     def _begin(self, scope: Scope, *arguments: Any) -> None:
@@ -341,6 +350,11 @@ class KeyStore(Catalogue):
         """Wrap the root key by another key-encryption key, or a first one; from then on only that unlocks."""
         check_kek(kek)
         self._contents.change_kek(kek)
+
+    @property
+    def crypto_heap(self) -> str:
+        """Whether the crypto heap is on: "on", or why it is off, as a sentence."""
+        return heap._why_off(self._heap) or "on"  # noqa: SLF001 - the same
 
     def __repr__(self) -> str:
         """How many keys, and whether it is locked; no bytes."""

@@ -282,13 +282,17 @@ print(crypto_heap.status().enabled, "--crypto-heap" in sys.orig_argv)
 
 
 def test_crypto_heap(tmp_path):
-    """The memory of cryptography is served from the crypto heap on demand, and not otherwise; a refusal is said."""
+    """The memory of cryptography is served from the crypto heap, unless that is not wanted; a refusal is said."""
     path = script(tmp_path, HEAP)
     assert hardened("--crypto-heap", path).stdout == "True True\n"
-    assert hardened(path).stdout == "False False\n"
+    assert hardened(path).stdout == "True False\n"
+    assert hardened("--no-crypto-heap", path).stdout == "False False\n"
     done = hardened("--crypto-heap", path, python=("-X", "tracemalloc"))
     assert "the crypto heap cannot be turned on: tracemalloc is tracing" in done.stderr
     assert done.stdout == "False True\n"
+    done = hardened("--strict", path, python=("-X", "tracemalloc"))
+    assert "tracemalloc is tracing" in done.stderr
+    assert done.stdout == "False False\n"  # it was not asked for, and so no reason not to start
 
 
 @glibc
