@@ -22,6 +22,7 @@ nitpicky = False
 autodoc_mock_imports = [
     *("requests", "httpx", "pydantic", "pydantic_core", "pydantic_settings", "nacl", "jwt", "itsdangerous", "flask"),
     *("psycopg", "redis", "boto3", "botocore", "argon2", "_argon2_cffi_bindings", "bcrypt"),
+    *("hvac", "pkcs11", "secretstorage", "jeepney", "tpm2_pytss"),
 ]  # the adapters' libraries need not be installed
 
 autodoc_default_options = {"members": True, "member-order": "bysource", "show-inheritance": True}

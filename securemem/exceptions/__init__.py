@@ -21,6 +21,7 @@
     ├── PeerKeyError (ValueError)             a public key that no secret can be agreed with
     ├── KeyExhaustedError (RuntimeError)      a key encrypted as many messages as it may
     ├── KeyPolicyError (PermissionError)      a use that the key's policy or state forbids
+    ├── KeyServiceError (ConnectionError)     the service that keeps a key-encryption key is away, or refuses
     ├── KeyNotFoundError (KeyError)           a name that the store does not have
     ├── KeyExistsError (ValueError)           a name that the store has already
     ├── StoreLockedError (RuntimeError)       a locked store was used
@@ -75,6 +76,7 @@ from securemem.exceptions._store import (
     KeyExistsError,
     KeyNotFoundError,
     KeyPolicyError,
+    KeyServiceError,
     NewerFormatError,
     NoKeyEncryptionKeyError,
     StoreBusyError,
@@ -111,6 +113,7 @@ __all__ = [
     "KeyExistsError",
     "KeyNotFoundError",
     "KeyPolicyError",
+    "KeyServiceError",
     "LockError",
     "LockFlagsError",
     "LockInterruptedError",

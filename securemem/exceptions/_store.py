@@ -9,6 +9,7 @@ __all__ = [
     "KeyExistsError",
     "KeyNotFoundError",
     "KeyPolicyError",
+    "KeyServiceError",
     "NewerFormatError",
     "NoKeyEncryptionKeyError",
     "StoreBusyError",
@@ -23,6 +24,10 @@ __all__ = [
 
 class KeyPolicyError(SecureMemError, PermissionError):
     """The policy of a key, or the state of its version, forbids what was asked; the message says which rule."""
+
+
+class KeyServiceError(SecureMemError, ConnectionError):
+    """The service or device that keeps a key-encryption key is away, or refuses: the message says which."""
 
 
 class KeyNotFoundError(SecureMemError, KeyError):

@@ -30,7 +30,8 @@ MODULES = {
     *("crypto.sealed", "crypto.signing", "crypto.wrap"),
     *("keystore.store", "keystore.handle", "keystore.session", "keystore.policy", "keystore.audit"),
     *("keystore.cleartext", "keystore.kek", "keystore.kek.key_file", "keystore.kek.passphrase", "keystore.file_store"),
-    *("keystore.envelope",),
+    *("keystore.envelope", "keystore.kek.first_available", "keystore.kek.transit", "keystore.kek.aws_kms"),
+    *("keystore.kek.pkcs11", "keystore.kek.secret_service", "keystore.kek.tpm"),
     *("adapters", "adapters.hmac", "adapters.logging", "adapters.smtplib", "adapters.ssl"),
     *("crypto_heap", "doors", "locking.specification", "testing.conformance"),
 }
