@@ -14,7 +14,7 @@ from securemem.keystore._root_key import GENERATION, IDENTITY, WRAPPED_ROOT, Roo
 from securemem.keystore._stored import StoredKey, StoredSecret, Version
 from securemem.keystore._timers import Timers
 from securemem.secure_bytes import SecureBytes
-from securemem.storage._sqlite_errors import damaged
+from securemem.storage._sqlite_errors import damaged, told
 from securemem.storage.sqlite import SqliteFile, check_new
 
 TYPE_CHECKING = False
@@ -50,17 +50,18 @@ def _create_in_memory(
 ) -> SecureBytes:
     contents = Contents(scope, None, arena, Timers(None, None), None)
     scope.at_end(contents.gate.shut)
-    return contents.gate.run(_create, scope, contents, path, kek, page)
+    return contents.gate.run(_create, contents, path, kek, page)
 
 
-def _create(scope: Scope, contents: Contents, path: str, kek: KeyEncryptionKey, page: int | None) -> SecureBytes:
+def _create(contents: Contents, path: str, kek: KeyEncryptionKey, page: int | None) -> SecureBytes:
     root, first = contents.root, (1).to_bytes(GENERATION, "big")
     check_new(path)
     records = {
         IDENTITY: first + root.identity + root.proof,
         WRAPPED_ROOT: first + _wraps.encoded("first", root.wrapped_by(kek)),
     }
-    SqliteFile.create(scope, path, first_header(root.key(), root.identity, records), records, page=page)
+    header = first_header(root.key(), root.identity, records)
+    told(path, operate, 0, SqliteFile.create, path, header, records, page)
     return SecureBytes.copy_of(root.key().secret, arena=contents.arena)
 
 

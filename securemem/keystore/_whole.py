@@ -8,7 +8,8 @@ from securemem.keystore._book import Header, stamp
 from securemem.keystore._gate import apply
 from securemem.keystore._root_key import GENERATION, IDENTITY, RECORD, WRAPPED_ROOT, is_of_index, new_record
 from securemem.keystore._stored import State, StoredKey, StoredSecret
-from securemem.storage._sqlite_errors import damaged
+from securemem.storage import _paths
+from securemem.storage._sqlite_errors import damaged, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def backup(contents: DurableContents, path: str | os.PathLike[str]) -> None:
         header.is_copy = True
         return header.sealed(root, identity, number)
 
-    operate(0, contents.book.file.copy, path, marked)
+    target = _paths.absolute(path)
+    told(target, operate, 0, contents.book.file.copy, target, marked)
 
 
 def leave_the_past(contents: DurableContents) -> None:

@@ -9,6 +9,7 @@ import sqlite3
 from securemem.exceptions import (
     ForeignFileError,
     OutOfMemoryError,
+    SecureMemError,
     StoreBusyError,
     StoreFileError,
     StoreTamperedError,
@@ -44,11 +45,15 @@ def damaged(path: str, what: str) -> StoreTamperedError:
 
 
 def told(path: str, work: Callable[P, R], *args: P.args, **names: P.kwargs) -> R:
-    """What the work gives; in place of SQLite's errors those of securemem, with no other as their cause."""
+    """What the work gives; in place of SQLite's and the system's errors those of securemem, with no other as cause."""
     try:
         return work(*args, **names)
     except MemoryError:
         raise OutOfMemoryError("no memory for reading or writing the key store: free some") from None
+    except OSError as error:
+        if isinstance(error, SecureMemError):
+            raise
+        found: Exception = StoreFileError(error.errno, os.strerror(error.errno or 0), path)
     except (sqlite3.Error, sqlite3.Warning, OverflowError, UnicodeDecodeError) as error:
         found = _found(path, error)
     raise found

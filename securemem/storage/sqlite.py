@@ -75,10 +75,10 @@ class SqliteFile:
     ) -> None:
         """Make the file, whole or not at all. StoreExistsError where there is one of that name."""
         check_new(path)
-        name = _new_file(scope, path)
+        name = told(path, _new_file, scope, path)
         told(path, _fill, name, header, records, page or _PAGE)
-        _publish(name, path)
-        _paths.sync_directory(scope, path)
+        told(path, _publish, name, path)
+        told(path, _paths.sync_directory, scope, path)
 
     def open(self, scope: Scope) -> None:
         """Open the file; nothing of it is changed, but a change that was cut off is undone.
@@ -282,10 +282,10 @@ class SqliteFile:
         """
         target = _paths.absolute(path)
         check_new(target)
-        name = _new_file(scope, target)
+        name = told(target, _new_file, scope, target)
         told(target, _copy, self._connection(), name, changed)
-        _publish(name, target)
-        _paths.sync_directory(scope, target)
+        told(target, _publish, name, target)
+        told(target, _paths.sync_directory, scope, target)
 
 
 def _new_file(scope: Scope, path: str) -> str:

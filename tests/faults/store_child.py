@@ -1,6 +1,7 @@
 """A program that changes a store again and again, killed or refused at one call to the kernel after the other.
 
-Run by test_store_crashes.py with store_calls.c preloaded, in the mode "kill", "torn" or an error number.
+Run by test_store_crashes.py with store_calls.c preloaded, in the mode "kill", "torn" or an error number, at one call
+of so many calls, chosen by a fixed seed; `scripts/crash` does it at every call.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import random
 import signal
 import sys
 import traceback
@@ -62,11 +64,43 @@ def _clear(store, _other):
     store.clear()
 
 
-OPERATIONS = [_keep, _replace, _delete, _rotate, _destroy, _encrypt, _add, _change, _rotate_root, _clear]
+def _backup(store, _other):
+    store.backup(beside(store.path))
+
+
+def _create(_store, other):
+    KeyStore.create(beside(_store.path), other).close()
+
+
+def beside(path):
+    """Where backups and new stores are made."""
+    return Path(path).with_name("beside")
+
+
+OPERATIONS = [
+    _backup,
+    _create,
+    _keep,
+    _replace,
+    _delete,
+    _rotate,
+    _destroy,
+    _encrypt,
+    _add,
+    _change,
+    _rotate_root,
+    _clear,
+]
 
 
 def observed(path, kek, other):
-    """All that can be seen of the store, each record checked; a crash's journal is rolled back by it."""
+    """All that can be seen of the store, and of one beside it; what is there is whole."""
+    new = beside(path)
+    return json.dumps([_observed(path, kek, other), _observed(new, kek, other) if new.exists() else None])
+
+
+def _observed(path, kek, other):
+    """All that can be seen of a store, each record checked; a crash's journal is rolled back by it."""
     for number, each in enumerate((kek, other)):
         try:
             store = KeyStore.open(path, each)
@@ -81,7 +115,7 @@ def observed(path, kek, other):
                 else:
                     with store.get(name) as secret, secret.reveal() as view:
                         found[name] = bytes(view).hex()
-            return json.dumps(found)
+            return found
     raise AssertionError("nothing opens the store")
 
 
@@ -116,24 +150,48 @@ def _child(path, kek, other, operation, at, mode, number):
         os._exit(status)
 
 
-def _restored(path, data):
+def restored(path, data):
+    """Put the store back as it was, and nothing beside it."""
     path.with_name("store-journal").unlink(missing_ok=True)
+    for left in path.parent.glob("beside*"):
+        left.unlink()
     path.write_bytes(data)
 
 
-def main(directory, mode_name):
-    """Every operation, at every call."""
+def _calls_of(path, kek, other, operation):
+    """How many calls it makes."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            store = KeyStore.open(path, kek)
+            SHIM.store_calls_arm(ctypes.c_long(10**6), 0, 0)
+            operation(store, other)
+            os.write(write, str(SHIM.store_calls_count()).encode())
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    os.close(write)
+    with os.fdopen(read) as said:
+        return int(said.read())
+
+
+def main(directory, mode_name, one_of):
+    """Every operation, at one of so many calls, and at the first after the last."""
     mode, number = (MODES[mode_name], 0) if mode_name in MODES else (2, int(mode_name))
     path, kek = stores.filled(directory)
     other, data = KeyFile.generate(directory / "other.key"), path.read_bytes()
-    points, endings = 0, {}
+    points, endings, chance = 0, {}, random.Random(12)
     for operation in OPERATIONS:
         before = observed(path, kek, other)
         with KeyStore.open(path, kek) as store:
             operation(store, other)
         after = observed(path, kek, other)
-        for at in range(1, 10_000):
-            _restored(path, data)
+        restored(path, data)
+        calls = _calls_of(path, kek, other, operation)
+        chosen = [at for at in range(1, calls + 1) if one_of == 1 or chance.randrange(one_of) == 0]
+        for at in [*chosen, calls + 50]:
+            restored(path, data)
             child = os.fork()
             if child == 0:
                 _child(path, kek, other, operation, at, mode, number)
@@ -144,13 +202,13 @@ def main(directory, mode_name):
             assert found in {before, after}, f"{name}: {found} is neither {before} nor {after}"
             if status == 2:
                 assert found == after, name
-                break
+                continue
             points += 1
             ending = f"{status} {'after' if found == after else 'before'}"
             endings[ending] = endings.get(ending, 0) + 1
-        _restored(path, data)
+        restored(path, data)
     print(json.dumps({"points": points, "endings": endings}))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]))
