@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from securemem.keystore._book import State
     from securemem.keystore._gate import Cell
     from securemem.keystore.audit import Event
-    from securemem.keystore.kek import KeyEncryptionKey
+    from securemem.keystore.kek import KeyEncryptionKey, Rewrapping
 
     P = ParamSpec("P")
     R = TypeVar("R")
@@ -344,6 +344,15 @@ class DurableContents(Contents):
     def _add_kek(self, kek: KeyEncryptionKey, label: str) -> None:
         wrapped = self.gate.run(_wraps.wrapped_by, self, kek)
         self.alone(_wraps.add, self, label, wrapped)
+
+    def rewrap_kek(self, kek: Rewrapping, label: str) -> None:
+        """Let a service seal anew what it sealed for the label."""
+        operate(0, self._told, "rewrap_kek", label, self._rewrap_kek, (kek, label))
+
+    def _rewrap_kek(self, kek: Rewrapping, label: str) -> None:
+        old = self.gate.run(_wraps.wrapped_for, self, label)
+        new = kek.rewrap(old)
+        self.alone(_wraps.replace, self, label, old, new)
 
     def remove_kek(self, label: str) -> None:
         """Forget the root key as wrapped by one of them."""

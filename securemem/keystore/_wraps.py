@@ -25,7 +25,19 @@ if TYPE_CHECKING:
 
     Wraps = dict[bytes, tuple[str, bytes]]
 
-__all__ = ["add", "all_in", "check_label", "encoded", "give_up", "remove", "replace_all", "unwrapped", "wrapped_by"]
+__all__ = [
+    "add",
+    "all_in",
+    "check_label",
+    "encoded",
+    "give_up",
+    "remove",
+    "replace",
+    "replace_all",
+    "unwrapped",
+    "wrapped_by",
+    "wrapped_for",
+]
 
 _LAST = bytes(RECORD - 1) + bytes((MOST_WRAPPED,))
 _LONGEST_LABEL = 100
@@ -114,6 +126,22 @@ def remove(contents: DurableContents, label: str) -> None:
             f"{label!r} is the only key-encryption key of the store: add another one first, or nothing could open it"
         )
     _commit(contents, {found[0]: None})
+
+
+def wrapped_for(contents: DurableContents, label: str) -> bytes:
+    """What the key-encryption key of a label wrapped; only inside the gate. KeyNotFoundError where it is not there."""
+    for other, wrapped in all_in(contents.book.file).values():
+        if label == other:
+            return wrapped
+    raise KeyNotFoundError(f"the store has no key-encryption key {label!r}")
+
+
+def replace(contents: DurableContents, label: str, old: bytes, new: bytes) -> None:
+    """Another wrapping by the same key-encryption key. Only under change()."""
+    for identity, found in all_in(contents.book.file).items():
+        if found == (label, old):
+            return _commit(contents, {identity: encoded(label, new)})
+    raise KeyNotFoundError(f"the key-encryption key {label!r} was changed meanwhile: nothing was written")
 
 
 def replace_all(contents: DurableContents, label: str, wrapped: bytes) -> None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from securemem.arenas import Arena
     from securemem.crypto_heap import Wanted as CryptoHeap
     from securemem.keystore.audit import Event
-    from securemem.keystore.kek import KeyEncryptionKey
+    from securemem.keystore.kek import KeyEncryptionKey, Rewrapping
     from securemem.keystore.store import Options
     from securemem.secure_bytes import SecureBytes
 
@@ -99,6 +99,21 @@ class FileKeyStore(KeyStore):
         """
         check_kek(kek)
         self._contents.add_kek(kek, label)
+
+    def rewrap_kek(self, kek: Rewrapping, label: str) -> None:
+        """Let a key service seal the root key anew for a label, by the newest version of the service's own key.
+
+        kek: a Transit or AwsKms, or another key-encryption key with rewrap(). The root key is not in clear meanwhile,
+        and no record is touched.
+
+        Raises TypeError for a key-encryption key that cannot, KeyNotFoundError for a label that is not there, and what
+        kek.rewrap() raises.
+        """
+        if not callable(getattr(kek, "rewrap", None)):
+            raise TypeError(
+                f"a {type(kek).__name__} cannot rewrap: add_kek() it under another label, then remove_kek() this one"
+            )
+        self._contents.rewrap_kek(kek, label)
 
     def remove_kek(self, label: str) -> None:
         """Let a key-encryption key open the store no more.

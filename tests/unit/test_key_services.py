@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from securemem import DecryptionError, KeyStore, SecureBytes
+from securemem import DecryptionError, KeyNotFoundError, KeyStore, SecureBytes
 from securemem.exceptions import InvalidArgumentError, KeyServiceError, WrongKeyEncryptionKeyError
 from securemem.keystore.envelope import Envelope
 from securemem.keystore.kek.first_available import FirstAvailable
@@ -167,6 +167,31 @@ def test_rewrap(kind, request):
         assert (b"vault:v1:" in wrapped, b"vault:v2:" in again) == (True, True)
     with pytest.raises((DecryptionError, KeyServiceError)):
         kek.rewrap(wrapped[:30])
+
+
+@pytest.mark.parametrize("kind", ["transit", "aws_kms"])
+def test_a_store_is_rewrapped(kind, request, tmp_path):
+    """The wrapped root key in the file is another one, the store opens as before, and other labels stay."""
+    service = request.getfixturevalue(kind)
+    tmp_path.chmod(0o700)
+    kek = service.kek(timeout=10)
+    file_kek = KeyFile.generate(tmp_path / "key")
+    with KeyStore.create(tmp_path / "store", kek) as store:
+        store.put("password", SecureBytes.copy_of(b"correct horse"))
+        store.add_kek(file_kek, "spare")
+        before = store.generation
+        store.rewrap_kek(kek, "first")
+        assert store.generation == before + 1
+        with pytest.raises(KeyNotFoundError, match="none"):
+            store.rewrap_kek(kek, "none")
+        with pytest.raises(DecryptionError):
+            store.rewrap_kek(kek, "spare")
+        with pytest.raises(TypeError, match="cannot rewrap"):
+            store.rewrap_kek(file_kek, "spare")
+    for one in (service.kek(timeout=10), file_kek):
+        with KeyStore.open(tmp_path / "store", one) as store:
+            assert store.get("password") == b"correct horse"
+            store.check()
 
 
 def test_an_approle(transit):

@@ -8,7 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from securemem.secure_bytes import SecureBytes
 
-__all__ = ["KeyEncryptionKey"]
+__all__ = ["KeyEncryptionKey", "Rewrapping"]
 
 
 @runtime_checkable
@@ -25,4 +25,12 @@ class KeyEncryptionKey(Protocol):
 
     def unwrap(self, wrapped: bytes, context: bytes) -> SecureBytes:
         """Decrypt what wrap() gave; DecryptionError when that was with another key or context."""
+        ...
+
+
+class Rewrapping(Protocol):
+    """A key-encryption key whose service can seal anew what it sealed before, by a newer version of its own key."""
+
+    def rewrap(self, wrapped: bytes) -> bytes:
+        """Give what wrap() gave, sealed anew; nothing of it is in clear here."""
         ...
