@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_SUBCOMMANDS = ("doctor", "demo", "run", "spec", "conformance", "scan", "evidence")
+_SUBCOMMANDS = ("doctor", "demo", "run", "spec", "conformance", "scan", "evidence", "store")
 _CANNOT = 2  # as for a wrong usage: nothing is told of what was asked
 _INTERRUPTED = 130  # as a shell reports SIGINT
 _READER_GONE = 141  # as a shell reports SIGPIPE
