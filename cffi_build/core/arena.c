@@ -21,6 +21,7 @@
 
 #define MAX_RUN_PAGES 64
 #define SHARE_OF_MAPPINGS 4 /* a quarter */
+#define SHARE_FOR_SPEED 8   /* an eighth of what may be locked */
 #define MAX_CACHED_BYTES ((size_t)2 << 20)
 
 /* Chosen so that slots and canaries leave little of a 4 KiB page over. */
@@ -141,26 +142,29 @@ static bool may_guard_each(const sm_arena *arena, size_t spans) {
     return mappings <= allowed;
 }
 
-/* A slab of so many spans, or of fewer where a limit asks for it. */
+/* A slab of exactly so many spans. */
+static enum sm_status add_run(sm_arena *arena, struct sm_slab **out, size_t slot_size, size_t span_length, size_t spans,
+                              bool locked) {
+    size_t left = arena->policy.max_bytes - arena->counts.page_bytes;
+    if (arena->policy.max_bytes != 0 && left / span_length < spans) return SM_FULL;
+    struct sm_layout layout = {.span_length = span_length,
+                               .spans = spans,
+                               .guard_each = may_guard_each(arena, spans),
+                               .backend = arena->policy.backend,
+                               .locked = locked,
+                               .inherited = arena->policy.fork == SM_FORK_INHERIT};
+    enum sm_status status = sm_slab_create(out, &layout, slot_size, arena->policy.at_rest);
+    if (status == SM_OK) sm_arena_adopt(arena, *out);
+    return status;
+}
+
+/* The same, or of fewer where a limit asks for it. */
 static enum sm_status grow(sm_arena *arena, struct sm_slab **out, size_t slot_size, size_t span_length, size_t spans) {
     bool reclaimed = false;
     bool locked = true;
     for (;;) {
-        size_t left = arena->policy.max_bytes - arena->counts.page_bytes;
-        enum sm_status status = SM_FULL;
-        if (arena->policy.max_bytes == 0 || left / span_length >= spans) {
-            struct sm_layout layout = {.span_length = span_length,
-                                       .spans = spans,
-                                       .guard_each = may_guard_each(arena, spans),
-                                       .backend = arena->policy.backend,
-                                       .locked = locked,
-                                       .inherited = arena->policy.fork == SM_FORK_INHERIT};
-            status = sm_slab_create(out, &layout, slot_size, arena->policy.at_rest);
-        }
-        if (status == SM_OK) {
-            sm_arena_adopt(arena, *out);
-            return SM_OK;
-        }
+        enum sm_status status = add_run(arena, out, slot_size, span_length, spans, locked);
+        if (status == SM_OK) return SM_OK;
         if (status == SM_REFUSED || status == SM_NO_BACKEND) return status;
         if (spans > 1) {
             spans /= 2;
@@ -178,6 +182,28 @@ static enum sm_status grow(sm_arena *arena, struct sm_slab **out, size_t slot_si
 
 /* -- slots -- */
 
+/* Whether pages may be spent on speed: where little may be locked, none are. */
+static bool may_spread(const sm_arena *arena) {
+    size_t limit;
+    if (arena->policy.at_rest != SM_AT_REST_NOACCESS || arena->policy.max_bytes != 0) return false;
+    return sm_os_lock_limit(&limit) == 0 && sm_pages_locked() < limit / SHARE_FOR_SPEED;
+}
+
+/* A slab of the class whose next slot has its page to itself: the spare one, or
+ * once in the life of the class two more pages; else the slab that serves anyway. */
+static struct sm_slab *with_empty_page(sm_arena *arena, struct sm_size_class *class, struct sm_slab *slab) {
+    if (sm_slab_prefer_empty(slab)) return slab;
+    if (class->spare != NULL) return class->spare;
+    struct sm_slab *fresh;
+    if (class->spread) return slab;
+    class->spread = true; /* or is not, and that is not asked again */
+    if (!may_spread(arena)) return slab;
+    if (add_run(arena, &fresh, slot_sizes[slab->size_class], sm_os_page_size(), 2, true) != SM_OK) return slab;
+    fresh->size_class = slab->size_class;
+    sm_arena_list_free(fresh);
+    return fresh;
+}
+
 static enum sm_status take_small(sm_arena *arena, struct sm_slot **out, size_t length) {
     int size_class = sm_arena_class_of(length);
     struct sm_size_class *class = &arena->classes[size_class];
@@ -190,7 +216,7 @@ static enum sm_status take_small(sm_arena *arena, struct sm_slot **out, size_t l
         slab->size_class = size_class;
         sm_arena_list_free(slab);
     }
-    if (class->released) sm_slab_prefer_empty(slab);
+    if (class->released) slab = with_empty_page(arena, class, slab);
     class->released = false;
     *out = sm_slab_pop(slab, length);
     if (slab == class->spare) class->spare = NULL;
@@ -226,14 +252,21 @@ enum sm_status sm_arena_take(sm_arena *arena, struct sm_slot **out, size_t lengt
     return SM_OK;
 }
 
+/* Whether it is the better one to keep: two short lives that overlap have a page each, at the price of one page. */
+static bool holds_lives_apart(const struct sm_slab *slab, const struct sm_slab *spare) {
+    return slab->pages.layout.spans == 2 && spare->pages.layout.spans == 1;
+}
+
 static void keep_or_drop_small(struct sm_slab *slab, bool was_full) {
     struct sm_size_class *class = &slab->arena->classes[slab->size_class];
     class->released = true;
     if (was_full) sm_arena_list_free(slab);
     if (slab->live > 0) return;
-    if (class->spare == NULL && !slab->arena->closed) {
+    if (!slab->arena->closed && (class->spare == NULL || holds_lives_apart(slab, class->spare))) {
+        struct sm_slab *spare = class->spare;
         class->spare = slab;
-        return;
+        if (spare == NULL) return;
+        slab = spare;
     }
     unlink_free(slab);
     drop(slab);
@@ -260,29 +293,4 @@ void sm_arena_give_back(struct sm_slot *slot) {
     if (slab->size_class < 0) keep_or_drop_large(slab);
     else keep_or_drop_small(slab, was_full);
     sm_arena_free_if_unused(arena);
-}
-
-void sm_arena_visit(sm_arena *arena, void (*visit)(struct sm_slot *slot, void *context), void *context) {
-    bool held = arena->held;
-    arena->held = true; /* or giving back the last slot would free it under our feet */
-    struct sm_slab *next_slab;
-    for (struct sm_slab *slab = arena->slabs; slab != NULL; slab = next_slab) {
-        next_slab = slab->next; /* giving back the last slot may free the slab */
-        size_t left = slab->live;
-        for (size_t i = 0; left > 0; i++) {
-            if (slab->slot[i].state == SM_SLOT_FREE) continue;
-            left--;
-            visit(&slab->slot[i], context);
-        }
-    }
-    arena->held = held;
-    sm_arena_free_if_unused(arena);
-}
-
-void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context) {
-    struct sm_arena *next;
-    for (struct sm_arena *arena = sm_arena_first(); arena != NULL; arena = next) {
-        next = arena->next; /* giving back the last slot may free the arena */
-        sm_arena_visit(arena, visit, context);
-    }
 }

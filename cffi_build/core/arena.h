@@ -12,6 +12,7 @@ struct sm_size_class {
     struct sm_slab *spare; /* at most one of them is wholly free */
     size_t next_pages;     /* how many the next run shall have */
     bool released;         /* the last that happened was a release */
+    bool spread;           /* it has pages for short lives, or is not to have any */
 };
 
 struct sm_arena {
@@ -32,11 +33,6 @@ struct sm_arena {
 enum sm_status sm_arena_take(sm_arena *arena, struct sm_slot **out, size_t length);
 /* The slot must have been wiped. May free the slab, and the arena. */
 void sm_arena_give_back(struct sm_slot *slot);
-
-/* Calls visit for every slot that is not free; visit may give it back. */
-void sm_arena_visit(sm_arena *arena, void (*visit)(struct sm_slot *slot, void *context), void *context);
-/* The same for every arena of this process. */
-void sm_arena_visit_all(void (*visit)(struct sm_slot *slot, void *context), void *context);
 
 /* Enters a run into the arena's books; and a small one that has free slots among those that serve. */
 void sm_arena_adopt(sm_arena *arena, struct sm_slab *slab);

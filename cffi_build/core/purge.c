@@ -7,6 +7,7 @@
 #include "arena.h"
 #include "gate.h"
 #include "secret.h"
+#include "visit.h"
 
 /* Holds one page's window open while its secrets are wiped one by one. */
 struct sweep {
@@ -37,7 +38,7 @@ size_t sm_secret_purge(void) {
     struct sweep sweep = {0};
     sm_enter();
     sm_secret_retry_pending();
-    sm_arena_visit_all(purge_one, &sweep);
+    sm_visit_all(purge_one, &sweep);
     hold(&sweep, NULL);
     sm_secret_await_wiping();
     sm_leave();
@@ -51,7 +52,7 @@ enum sm_status sm_arena_close(sm_arena *arena, size_t *waiting) {
     if (ours) {
         arena->closed = true;
         sm_secret_retry_pending();
-        sm_arena_visit(arena, purge_one, &sweep);
+        sm_visit_arena(arena, purge_one, &sweep);
         hold(&sweep, NULL);
         sm_secret_await_wiping(); /* the caller holds the arena */
         sm_arena_drop_idle(arena);
@@ -69,6 +70,6 @@ static void wipe_at_exit(struct sm_slot *slot, void *context) {
 
 void sm_secret_wipe_all(void) {
     struct sweep sweep = {0};
-    sm_arena_visit_all(wipe_at_exit, &sweep);
+    sm_visit_all(wipe_at_exit, &sweep);
     hold(&sweep, NULL);
 }

@@ -15,6 +15,7 @@
 #include "arena.h"
 #include "failure.h"
 #include "gate.h"
+#include "visit.h"
 
 static size_t pending;
 static size_t wiping; /* long secrets, by threads that are at it */
@@ -98,7 +99,7 @@ static void retry_one(struct sm_slot *slot, void *context) {
 }
 
 void sm_secret_retry_pending(void) {
-    if (pending > 0) sm_arena_visit_all(retry_one, NULL);
+    if (pending > 0) sm_visit_all(retry_one, NULL);
 }
 
 size_t sm_secret_pending(void) {
@@ -188,11 +189,16 @@ enum sm_status sm_secret_open(sm_slot *slot, uint8_t **data, bool writable) {
     return status;
 }
 
+#define THIS_THREAD 0 /* no thread's number; which one it is, is asked only where views are noted */
+
 /* Of an inherited secret, a view of a thread that did not come along was closed by the fork. */
 static void close(struct sm_slot *slot, bool writable, uint32_t thread) {
     struct sm_view **views = sm_slot_views(slot);
     uint32_t *count = writable ? &slot->writers : &slot->readers;
-    if (views != NULL && !sm_views_remove(views, thread, writable) && slot->slab->pages.taken_over) return;
+    if (views != NULL) {
+        bool noted = sm_views_remove(views, thread == THIS_THREAD ? sm_thread() : thread, writable);
+        if (!noted && slot->slab->pages.taken_over) return;
+    }
     if (*count == 0) sm_os_abort("a view was closed that is not open");
     if (writable) sm_slot_check_edges(slot);
     (*count)--;
@@ -208,7 +214,7 @@ void sm_secret_close_of(sm_slot *slot, bool writable, uint32_t thread) {
 }
 
 void sm_secret_close(sm_slot *slot, bool writable) {
-    sm_secret_close_of(slot, writable, sm_thread());
+    sm_secret_close_of(slot, writable, THIS_THREAD);
 }
 
 enum sm_status sm_secret_freeze(sm_slot *slot) {

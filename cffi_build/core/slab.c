@@ -132,11 +132,13 @@ struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length) {
     return slot;
 }
 
-/* What is left of the span in which untouched slots begin is freed, so that they begin with a span. */
-void sm_slab_prefer_empty(struct sm_slab *slab) {
+/* What is left of the span in which untouched slots begin is freed, so that they begin with a span.  A page that is
+ * open for writing will do as it is: for as long as it is, a life there asks the kernel for nothing. */
+bool sm_slab_prefer_empty(struct sm_slab *slab) {
     size_t rest = (slab->slots - slab->untouched) % slab->per_span;
     const struct sm_slot *next = slab->free != NULL ? slab->free : &slab->slot[slab->untouched];
-    if (slab->slots - slab->untouched - rest == 0 || sm_slot_window(next)->secrets == 0) return;
+    if (sm_slot_window(next)->secrets == 0 || sm_slot_window(next)->writers > 0) return true;
+    if (slab->slots - slab->untouched - rest == 0) return false;
     for (; rest > 0; rest--) {
         struct sm_slot *slot = &slab->slot[slab->untouched++];
         slot->next = slab->free;
@@ -145,6 +147,7 @@ void sm_slab_prefer_empty(struct sm_slab *slab) {
     struct sm_slot *first = &slab->slot[slab->untouched++];
     first->next = slab->free;
     slab->free = first;
+    return true;
 }
 
 void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot) {

@@ -68,8 +68,9 @@ const struct sm_slab *sm_slab_retry_leftovers(void);
 void sm_slab_forget_leftovers(void); /* in a forked child */
 
 struct sm_slot *sm_slab_pop(struct sm_slab *slab, size_t length); /* NULL: full */
-/* Has the next slot come from a span without secrets, if an untouched one is left. */
-void sm_slab_prefer_empty(struct sm_slab *slab);
+/* Has the next slot come from a span without secrets, or one that is open for
+ * writing; false where there is none.  For a slab that is not full. */
+bool sm_slab_prefer_empty(struct sm_slab *slab);
 void sm_slab_push(struct sm_slab *slab, struct sm_slot *slot);
 
 /* Which span of its run the slot lies in. */

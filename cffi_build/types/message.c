@@ -16,6 +16,9 @@
 #include "sources.h"
 #include "wipe.h"
 
+/* Bytes; what runs with the GIL held in any case, and for so short a time. */
+#define SHORT 4096
+
 #define TOO_LONG "data and associated data may have up to 2**31 - 1 bytes each: encrypt in pieces"
 #define NOT_DECRYPTED "the ciphertext could not be decrypted with this key and associated data"
 
@@ -26,7 +29,8 @@ struct message {
     bool random;   /* the nonce is not the caller's: it stands before the ciphertext */
     bool refused;  /* found not to be authentic before cryptography was asked */
     Py_buffer data, aad, target;
-    Secret *fresh; /* open for writing */
+    Secret *fresh;      /* open for writing */
+    sm_slot *open_key;  /* the key's, open for reading */
     uint8_t *out;  /* what is wiped on failure */
     size_t out_length;
     sm_slot *scratch;
@@ -87,9 +91,22 @@ static bool take_ticket(const struct message *m, PyObject *tickets) {
     return ticket != NULL;
 }
 
+/* Opens the key for the whole of a short message.  Each shutting has the processor forget where pages lie, and what
+ * runs next is several times slower; shut together with what was decrypted, the key costs that only once. */
+static bool open_key(struct message *m) {
+    uint8_t *data;
+    if (Py_TYPE(m->key) != Secret_Type || m->data.len > SHORT) return true;
+    sm_slot *slot = ((Secret *)m->key)->slot;
+    enum sm_status status = slot == NULL ? SM_WIPED : sm_secret_open(slot, &data, false);
+    if (status != SM_OK) return raise_status(status) != NULL;
+    m->open_key = slot;
+    return true;
+}
+
 /* Makes cryptography's object for this message; NULL: raised, or found not to be authentic. */
 static PyObject *make(struct message *m, const uint8_t *claimed) {
     Cipher *cipher = m->cipher;
+    if (!open_key(m)) return NULL;
     PyObject *made = cipher_make(cipher, m->key);
     if (made == NULL || cipher->blocks == NULL) return made;
     m->views[SUBKEY] = xaes_derive(&m->scratch, &m->commitment, made, m->nonce);
@@ -140,8 +157,6 @@ static bool end(struct message *m, bool done) {
     for (size_t i = 0; i < VIEWS; i++) drop(m->views[i]);
     if (m->fresh != NULL) {
         if (!done) (void)sm_secret_wipe(m->fresh->slot); /* by the closing */
-        sm_secret_close(m->fresh->slot, true);
-        if (!done) Py_CLEAR(m->fresh);
     } else if (!done && m->out != NULL) {
         sm_wipe(m->out, m->out_length);
     }
@@ -150,6 +165,11 @@ static bool end(struct message *m, bool done) {
     if (m->target.obj != NULL) PyBuffer_Release(&m->target);
     if (m->scratch != NULL) scratch_return(m->scratch);
     sm_scrub(CIPHER_DEPTH);
+    if (m->open_key != NULL) sm_secret_close(m->open_key, false);
+    if (m->fresh != NULL) {
+        sm_secret_close(m->fresh->slot, true);
+        if (!done) Py_CLEAR(m->fresh);
+    }
     PyErr_Restore(kind, value, traceback);
     if (done) return true;
     if (m->refused) raise_named("DecryptionError", NOT_DECRYPTED);

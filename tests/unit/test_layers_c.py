@@ -22,6 +22,7 @@ ORDER = [
     "platform/registers",
     *("core/failure", "core/wipe", "core/gate", "locks/mappings", "locks/lock_refusal"),
     *("core/pages", "core/windows", "core/views", "core/slab", "core/arena", "core/registry"),
+    "core/visit",
     *("core/secret", "core/inheritance", "core/compare", "core/purge", "core/statistics"),
     *("locks/page_counts", "locks/page_locks", "locks/verify", "locks/all_locks"),
     *("core/process_flags", "core/process", "core/securemem", "crypto/blocks", "scan/patterns"),

@@ -96,15 +96,43 @@ def test_strace_sees_the_first_secret_of_an_arena(calls):
 
 def test_create_alone_makes_no_system_call(calls):
     """A free slot is zero already, so making a secret opens no page; nor does dropping one never written."""
-    assert not calls("secret = create()", warm_up="kept = create(); create()")
+    assert not calls("secret = create()", warm_up="kept = create(); create(); create()")
     assert not calls("del secret", warm_up="create(); secret = create()")
 
 
 @pytest.mark.parametrize("work", ["life", "copied"])
 def test_a_whole_life_beside_another_costs_four_mprotects(calls, work):
     """Create, one write and release on a page with another: open and close for the write, the same for the wipe."""
-    found = calls(f"{work}()", warm_up=f"{work}(); {work}()")
+    only_page = "arena = Arena(max_bytes=4096); neighbour = SecureBytes.copy_of(source, arena=arena)"
+    found = calls(f"{work}()", warm_up=f"{only_page}; {work}(); {work}()")
     assert found == {"mprotect": 4}
+
+
+def test_short_lives_get_pages_of_their_own_once(calls):
+    """Beside a neighbour the second life has the class grow by two pages, and no later one does; then it costs two."""
+    assert calls("copied()", warm_up="copied()")["mlock2"] == 2
+    assert calls("copied()", warm_up="copied(); copied()") == {"mprotect": 2}
+
+
+def test_lives_that_overlap_have_a_page_each(calls):
+    """One secret after another in the same variable: each is shut once, and opened once for its wiping."""
+    work = "secret = SecureBytes.copy_of(source, arena=arena)"
+    warm_up = f"{work}; {work}; {work}"
+    assert calls("\n".join([work] * 100), warm_up=warm_up) == {"mprotect": 200}
+
+
+def test_no_page_is_spent_on_speed_where_little_may_be_locked(calls):
+    """Where the pages come near an eighth of the limit, short lives share those that are there."""
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_MEMLOCK, (32768, 32768))"
+    assert calls("copied()", warm_up=f"{limit}; copied(); copied()") == {"mprotect": 4}
+
+
+def test_a_decryption_costs_four_mprotects(calls):
+    """Key and plaintext are shut together, at the end; the plaintext before is opened for its wiping, and no more."""
+    key = "from securemem.crypto.aead import Key; key = Key.generate('AES-256-GCM', arena=arena)"
+    work = "plain = key.decrypt(box, arena=arena)"
+    found = calls("\n".join([work] * 100), warm_up=f"{key}; box = key.encrypt(source); {work}; {work}; {work}")
+    assert found == {"mprotect": 400}
 
 
 def test_the_cost_is_the_same_for_each_of_many(calls):
