@@ -41,7 +41,7 @@ typedef struct {
     enum gate_state state;
     bool forked;         /* locked by a fork, until it is opened again */
     bool outlives_forks; /* a child whose secrets all came along has it open */
-    bool inherited;      /* open in such a child: what is counted, its parent counts */
+    bool inherited;      /* open in such a child */
     bool notes_time;     /* there is an idle timer */
     uint64_t generation; /* of the process that it was last used in */
     uint64_t epoch;      /* how often it was opened */
@@ -65,7 +65,7 @@ struct Cell {
     Cell *owner;       /* its rules hold here too, and it takes this cell along when it ends; or NULL */
     PyObject *free;    /* work that needs no check: a set */
     PyObject *counted; /* work that needs a ticket: a set */
-    PyObject *tickets; /* an iterator: one for each message left */
+    PyObject *tickets; /* a Tickets: one for each message left */
     bool is_key;       /* opened again when it is needed: may be closed for another one */
     Cell *previous, *next;
     PyObject *weak_references;

@@ -33,7 +33,6 @@ static bool is_allowed(Cell *cell, PyObject *work) {
     Cell *rules = cell->owner == NULL ? cell : cell->owner;
     if (cell->value == NULL || rules->counted == NULL || rules->free == NULL || rules->tickets == NULL) return false;
     if (PySet_Contains(rules->counted, work) != 1) return PySet_Contains(rules->free, work) == 1;
-    if (rules->gate->inherited) return false;
     PyObject *ticket = PyIter_Next(rules->tickets);
     Py_XDECREF(ticket);
     return ticket != NULL;

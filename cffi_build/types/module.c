@@ -13,6 +13,7 @@
 #include "read_file.h"
 #include "scope.h"
 #include "sources.h"
+#include "tickets.h"
 #include "transfer.h"
 #include "memoryviews.h"
 #include "types.h"
@@ -44,6 +45,9 @@ static PyMethodDef functions[] = {
     {"purge", arenas_purge, METH_NOARGS, "purge(): wipes all secrets, and drops what was made of them; the views waited for"},
     {"apply", (PyCFunction)(void (*)(void))apply_changes, METH_FASTCALL,
      "apply(*steps)\n--\n\nDoes several assignments as one: (object, name, value), (dict, key, value), (dict, key), (cell,)."},
+    {"take_shared", (PyCFunction)(void (*)(void))tickets_take_shared, METH_FASTCALL,
+     "take_shared(counts, index, floor, least, most, limit, /)\n--\n\nTakes between least and most from a shared count, "
+     "raised to floor before, up to the limit;\nhow many, which is 0 where less than least is left, and the count then."},
     {"transfer", (PyCFunction)(void (*)(void))files_transfer, METH_FASTCALL,
      "transfer(source, target, work, /, *arguments)\n--\n\nReturns work(reader, writer, *arguments); the target appears "
      "whole, or not at all."},
@@ -74,6 +78,8 @@ static int make_types(void) {
     Cell_Type = cell_type_make();
     Keeper_Type = keeper_type_make();
     File_Type = file_type_make();
+    Tickets_Type = tickets_type_make();
+    if (Tickets_Type == NULL) return -1;
     if (Gate_Type == NULL || Cell_Type == NULL || Keeper_Type == NULL || File_Type == NULL) return -1;
     if (Py_AtExit(stop_at_exit) != 0) {
         PyErr_SetString(PyExc_ImportError, "securemem cannot start: Py_AtExit has no room for its wiping at exit");
@@ -104,6 +110,7 @@ static int execute(PyObject *module) {
     if (PyModule_AddObjectRef(module, "Prepared", (PyObject *)Prepared_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Gate", (PyObject *)Gate_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Cell", (PyObject *)Cell_Type) != 0) return -1;
+    if (PyModule_AddObjectRef(module, "Tickets", (PyObject *)Tickets_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Keeper", (PyObject *)Keeper_Type) != 0) return -1;
     return PyModule_AddObjectRef(module, "ArenaHandle", (PyObject *)ArenaHandle_Type);
 }

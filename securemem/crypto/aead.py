@@ -9,6 +9,7 @@ from operator import index, length_hint
 from typing import TYPE_CHECKING
 
 from securemem.crypto._ciphers import AlgorithmName, algorithm_named, check_key
+from securemem.crypto._counts import shared_tickets
 from securemem.exceptions import SizeError
 from securemem.secure_bytes import SecureBytes
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AlgorithmName", "Key"]
 
+_MET = 2**32  # random nonces of 96 bits
+
 
 class Key:
     """A secret that encrypts by one algorithm, and the count of the messages it encrypted.
@@ -30,7 +33,8 @@ class Key:
         "XAES-256-GCM", "AES-256-GCM", "AES-128-GCM", "AES-256-GCM-SIV" or "ChaCha20-Poly1305".
     messages: how many it encrypted before, where the key is older than this object.
 
-    The last four have random 96-bit nonces, and so a limit of 2**32 messages. Each operation builds its cipher, drops
+    The last four have random 96-bit nonces, and so a limit of 2**32 messages, which holds over this process and the
+    children that it forks (in an arena with fork="inherit"). Each operation builds its cipher, drops
     it, then clears vector registers and dead stack: no copy of the key or the plaintext is left. While it runs,
     cryptography holds the expanded key in unlocked memory.
 
@@ -57,8 +61,9 @@ class Key:
         self._secret = secret
         self._cipher = self._algorithm.cipher
         self._overhead = self._algorithm.nonce_size + self._algorithm.overhead
-        # One for each message left; to take one is a single step for all threads.
-        self._tickets = iter(range(messages, most))
+        # One for each message left; to take one is a single step for all threads. A limit that can be met holds over
+        # forked children too.
+        self._tickets = shared_tickets(messages, most) if most <= _MET else iter(range(messages, most))
 
     @classmethod
     def generate(cls, algorithm: AlgorithmName = "KC-XAES-256-GCM", *, arena: Arena | None = None) -> Key:
@@ -77,7 +82,7 @@ class Key:
 
     @property
     def messages(self) -> int:
-        """How many messages the key encrypted."""
+        """How many messages the key encrypted; those of forked children count where there is a limit of 2**32."""
         return self._algorithm.most_messages - length_hint(self._tickets)
 
     @property

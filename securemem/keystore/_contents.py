@@ -22,12 +22,12 @@ from securemem.storage.memory import MemoryRecords
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import re
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, Concatenate, ParamSpec, TypeVar
 
     from typing_extensions import Buffer
 
-    from securemem._types import Scope
+    from securemem._types import Scope, Tickets
     from securemem.arenas import Arena
     from securemem.keystore._boxes import Kept
     from securemem.keystore._stored import Facts, Use
@@ -48,8 +48,11 @@ _gates: weakref.WeakSet[Gate] = weakref.WeakSet()
 class Contents:
     """One store's keys and secrets; raises what KeyStore says.
 
-    entries: by their names. use: does an operation, see `Gate.use`.
+    entries: by their names. use: does an operation, see `Gate.use`. counts_in_file: whether blocks of messages are
+    drawn from a file, which forked children read too.
     """
+
+    counts_in_file = False
 
     __slots__ = ("__weakref__", "_audit", "_timers", "arena", "entries", "gate", "records", "root", "use")
 
@@ -213,13 +216,13 @@ class Contents:
             self.gate.close_keys()
         return work(*args, **names)
 
-    def keep_drawn(self, version: Version, facts: Facts, left: Iterator[int]) -> None:
+    def keep_drawn(self, version: Version, facts: Facts, left: Tickets) -> None:
         """Write down a block of tickets before the first is taken. Only under change()."""
         facts = facts.__replace__(record=new_record(), protected=version.protected)
         self.commit(*self.redrawn(version, facts, left))
 
     def redrawn(
-        self, version: Version, facts: Facts, left: Iterator[int]
+        self, version: Version, facts: Facts, left: Tickets
     ) -> tuple[dict[bytes, bytes | None], list[tuple[Any, ...]]]:
         """The records and steps by which a version has other facts, in another record, and these tickets left."""
         key, policy = version.key, version.key.policy.encoded()

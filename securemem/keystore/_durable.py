@@ -73,6 +73,7 @@ class DurableContents(Contents):
     """
 
     __slots__ = ("_at_least", "_file", "book", "stamps")
+    counts_in_file = True
 
     def __init__(
         self,

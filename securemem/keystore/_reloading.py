@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from operator import length_hint
 
+from securemem._binding.tickets import Tickets
 from securemem.keystore import _changes, _entries
 from securemem.keystore._root_key import new_record
 from securemem.keystore._stored import State, StoredKey, StoredSecret, Version
@@ -69,7 +70,7 @@ def _updated(key: StoredKey, read: KeyEntry) -> list[tuple[Any, ...]]:
 
 def has_left(key: StoredKey) -> bool:
     """Whether messages were reserved for the primary version, and not used."""
-    return key.primary.facts.number > 0 and length_hint(key.primary.tickets or iter(())) > 0
+    return key.primary.facts.number > 0 and length_hint(key.primary.tickets or ()) > 0
 
 
 def give_back(contents: Contents, keys: Sequence[StoredKey]) -> None:
@@ -78,9 +79,9 @@ def give_back(contents: Contents, keys: Sequence[StoredKey]) -> None:
     changes: list[tuple[Any, ...]] = []
     for key in keys:
         if not key.gone and has_left(key):
-            version, left = key.primary, length_hint(key.primary.tickets or iter(()))
+            version, left = key.primary, length_hint(key.primary.tickets or ())
             facts = version.facts.__replace__(drawn=version.facts.drawn - left, record=new_record())
-            more, further = contents.redrawn(version, facts, iter(range(0)))
+            more, further = contents.redrawn(version, facts, Tickets(0))
             written |= more
             changes += further
     if written:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from enum import StrEnum
-from itertools import repeat
 
+from securemem._binding.tickets import Tickets
 from securemem._frozen import Frozen
+from securemem.crypto._counts import SharedCount
 from securemem.exceptions import KeyExhaustedError, KeyNotFoundError, KeyPolicyError, SecureMemError
 from securemem.keystore import _tickets
 from securemem.keystore._algorithms import UNBOUNDED
@@ -16,7 +17,7 @@ from securemem.keystore._operations import OPERATION_OF, OPERATIONS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any, Concatenate, NoReturn, ParamSpec, Protocol, TypeVar
 
     from securemem._types import Cipher
@@ -60,8 +61,9 @@ class State(StrEnum):
 class VersionInfo(Frozen):
     """What can be said of a version.
 
-    number: from 1 on. key_id: 16 bytes, as in its boxes. state. messages, protected_bytes: how much it protected
-    (bytes are counted where the policy bounds them). public_key: 32 bytes, of keys that have one.
+    number: from 1 on. key_id: 16 bytes, as in its boxes. state. messages, protected_bytes: how much it protected, and
+    forked children did, where a limit holds (bytes are counted where the policy bounds them). public_key: 32 bytes, of
+    keys that have one.
     """
 
     number: int
@@ -98,7 +100,7 @@ def _allows(operation: Operation, state: State, policy: Policy) -> bool:
 class Version(Cell):
     """One version of a key; a cell that holds the key in clear for as long as it is open."""
 
-    __slots__ = ("cipher", "facts", "header", "key", "protected")
+    __slots__ = ("cipher", "facts", "header", "key", "protected", "shared_bytes", "shared_messages")
 
     def __init__(self, key: StoredKey, facts: Facts) -> None:
         super().__init__(key.contents.gate, is_key=True)
@@ -107,8 +109,10 @@ class Version(Cell):
         self.header: bytes = self.header_of(BOX)
         if key.algorithm.cipher is not None:
             self.cipher: Cipher = key.algorithm.cipher.cipher
-        self.tickets: Iterator[int] | None = iter(range(0))
+        self.tickets: Tickets | None = Tickets(0)
         self.protected: int = facts.protected
+        self.shared_messages: SharedCount | None = None  # with forked children
+        self.shared_bytes: SharedCount | None = None
         apply(*self.steps(facts, key.policy))
 
     @property
@@ -122,7 +126,22 @@ class Version(Cell):
         unseen = [one for one in allowed if not (one.counted and policy.bounds_each_use)]
         free = frozenset(function for one in unseen if not one.counted for function in one.functions)
         counted = frozenset(function for one in unseen if one.counted for function in one.functions)
-        return [(self, "facts", facts), (self, "free", free), (self, "counted", counted)]
+        return [
+            (self, "facts", facts),
+            (self, "free", free),
+            (self, "counted", counted),
+            *self._shared_from_now(policy),
+        ]
+
+    def _shared_from_now(self, policy: Policy) -> list[tuple[Any, ...]]:
+        """The steps after which what the policy bounds is counted over this process and the children it forks."""
+        bounded = policy.max_messages is not None or self.key.algorithm.most_messages != UNBOUNDED
+        steps: list[tuple[Any, ...]] = []
+        if bounded and self.shared_messages is None and not self.key.contents.counts_in_file:
+            steps.append((self, "shared_messages", SharedCount()))
+        if policy.max_bytes is not None and self.shared_bytes is None:
+            steps.append((self, "shared_bytes", SharedCount()))
+        return steps
 
     def header_of(self, kind: int) -> bytes:
         """The header of what this version makes of that kind."""
@@ -146,23 +165,10 @@ class Version(Cell):
         if not self.may(work):
             key.refuse(operation.name, self)
         if operation.counted:
-            if key.contents.gate.inherited:
-                self._check_unbounded()
             if key.policy.bounds_each_use:
                 self.watch(memoryview(data).nbytes)
             if not self._take_ticket():
                 key.contents.alone(self._draw)
-
-    def _check_unbounded(self) -> None:
-        """In a forked child that has the store open: what is bounded is counted in the parent, and only there."""
-        policy = self.key.policy
-        if policy.max_messages is None and policy.max_bytes is None and self.most_messages == UNBOUNDED:
-            return
-        raise KeyPolicyError(
-            f"key {self.key.name!r} version {self.facts.number} has a limit, which the parent process counts: a forked "
-            "child cannot protect with it. Use a key without one here: of KC-XAES-256-GCM, without max_messages and "
-            "max_bytes in its policy"
-        )
 
     def watch(self, nbytes: int) -> None:
         """Check time and bytes before something is protected, and count the bytes. Raises KeyPolicyError."""
@@ -177,12 +183,15 @@ class Version(Cell):
             self.key.contents.gate.change(self._count, nbytes, policy.max_bytes)
 
     def _count(self, nbytes: int, most: int) -> None:
-        if self.protected + nbytes > most:
+        shared = self.shared_bytes or SharedCount()
+        taken, total = shared.take(self.protected, nbytes, nbytes, most)
+        if taken < nbytes:
+            self.protected = total
             raise KeyPolicyError(
                 f"key {self.key.name!r} version {self.facts.number} may protect {most} bytes (max_bytes), "
                 f"of which {most - self.protected} are left: rotate it"
             )
-        self.protected += nbytes
+        self.protected = total
 
     @property
     def most_messages(self) -> int:
@@ -197,13 +206,18 @@ class Version(Cell):
         """Take a ticket from a new block, unless another thread has drawn one meanwhile."""
         if self._take_ticket():
             return
-        facts = self.facts
-        size = _tickets.block(self.most_messages, facts.drawn)
+        facts, most, shared = self.facts, self.most_messages, self.shared_messages
+        drawn = facts.drawn if shared is None else max(facts.drawn, shared.value)
+        size = _tickets.block(most, drawn)
+        if shared is not None and size:
+            size, drawn = shared.take(facts.drawn, 1, size, most)
+        else:
+            drawn += size
         if size == 0:
             self._exhausted()
-        left = repeat(1, size)  # an iterator that makes no object for each
+        left = Tickets(size)
         next(left)
-        self.key.contents.keep_drawn(self, facts.__replace__(drawn=facts.drawn + size), left)
+        self.key.contents.keep_drawn(self, facts.__replace__(drawn=drawn), left)
 
     def _exhausted(self) -> NoReturn:
         name, most = f"key {self.key.name!r} version {self.facts.number}", self.most_messages
@@ -217,9 +231,11 @@ class Version(Cell):
 
     def info(self) -> VersionInfo:
         """What can be said of it now."""
-        facts = self.facts
-        messages = _tickets.used(facts.drawn, self.tickets or iter(()))
-        return VersionInfo(facts.number, facts.key_id, facts.state, messages, self.protected, facts.public or None)
+        facts, shared = self.facts, self.shared_messages
+        drawn = facts.drawn if shared is None else max(facts.drawn, shared.value)
+        messages = _tickets.used(drawn, self.tickets or ())
+        nbytes = self.protected if self.shared_bytes is None else max(self.protected, self.shared_bytes.value)
+        return VersionInfo(facts.number, facts.key_id, facts.state, messages, nbytes, facts.public or None)
 
 
 class StoredKey:

@@ -1,7 +1,8 @@
 """How many messages a version of a key may still protect: one ticket for each, drawn in blocks.
 
 A block is written down before the first ticket of it is taken, so that a store that lasts never gives one twice; what
-is left of a block when the store ends is lost. Blocks grow with use: no more is lost than was used.
+is left of a block when the store ends is lost. Blocks grow with use: no more is lost than was used. A forked child has
+none of its parent's tickets, and draws its own.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from operator import length_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
 
 __all__ = ["block", "used"]
 
@@ -22,6 +23,6 @@ def block(most: int, drawn: int) -> int:
     return min(most - drawn, max(1, min(drawn, most // _SMALLEST_PART)))
 
 
-def used(drawn: int, left: Iterator[int]) -> int:
+def used(drawn: int, left: Iterable[None]) -> int:
     """How many of the drawn tickets were taken."""
     return drawn - length_hint(left)

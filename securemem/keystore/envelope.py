@@ -6,12 +6,12 @@ KC-XAES-256-GCM, which authenticates all that is before it, and the aad. It open
 
 from __future__ import annotations
 
-from itertools import repeat
 from operator import index
 from time import monotonic
 
 from securemem._binding.gates import apply
 from securemem._binding.operations import operate
+from securemem._binding.tickets import Tickets
 from securemem.crypto._workspace import check_secret
 from securemem.crypto.aead import Key
 from securemem.exceptions import ForkedError, InvalidArgumentError, WipedError
@@ -47,7 +47,7 @@ class _DataKey:
         self.key = Key(secret)
         self.head = head
         self.born = monotonic()
-        self.tickets = repeat(None, messages)
+        self.tickets = Tickets(messages)
 
     def usable(self, max_age: float) -> bool:
         """Whether it is young enough, and in this process's memory still."""

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import io
 import os
+import traceback
+from operator import length_hint
 
 import pytest
 
 from securemem import Arena, SecureBytes, purge
+from securemem._binding.tickets import Tickets, take_shared
+from securemem.crypto._counts import SharedCount, shared_tickets
+from securemem.crypto.aead import Key
 from securemem.crypto.argon2 import Cost
-from securemem.exceptions import DecryptionError
+from securemem.exceptions import DecryptionError, KeyExhaustedError, KeyPolicyError
 from securemem.keystore import KeyStore, Policy
 from securemem.keystore._header import HEADER
 from securemem.keystore.kek.passphrase import Passphrase
@@ -172,22 +177,144 @@ def test_a_stream_ends_in_a_child(store):
     assert back.getvalue() == plain
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "policy"),
-    [
-        ("AES-256-GCM", Policy()),
-        ("KC-XAES-256-GCM", Policy(max_messages=10)),
-        ("KC-XAES-256-GCM", Policy(max_bytes=1000)),
-    ],
-)
-def test_what_is_limited_is_counted_in_the_parent_alone(store, algorithm, policy):
-    """A limit holds over all workers: a child protects nothing with such a key, and opens what the parent made."""
+def used_up(encrypt, most=1000):
+    """Encrypt until it is refused, or so often; how often it was not refused."""
+    for count in range(most):
+        try:
+            encrypt()
+        except (KeyPolicyError, KeyExhaustedError):
+            return count
+    return most
+
+
+def in_children(work, count=3):
+    """Run something in several children at once; the sum of what they return."""
+    pipes = []
+    for _ in range(count):
+        reading, writing = os.pipe()
+        if os.fork() == 0:
+            try:
+                os.write(writing, str(work()).encode())
+            except BaseException:  # noqa: BLE001 - the parent has no number then
+                traceback.print_exc()
+            finally:
+                os._exit(0)
+        os.close(writing)
+        pipes.append(reading)
+    answers = []
+    for pipe in pipes:
+        with os.fdopen(pipe, "rb") as file:
+            answers.append(file.read())
+        os.wait()
+    return [int(answer) for answer in answers]
+
+
+LIMITS = [
+    ("KC-XAES-256-GCM", Policy(max_messages=100), b"x", 100),
+    ("AES-256-GCM", Policy(max_messages=100), b"x", 100),
+    ("KC-XAES-256-GCM", Policy(max_bytes=1000), b"seven b", 142),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "policy", "text", "most"), LIMITS)
+def test_a_limit_holds_over_all_workers(store, algorithm, policy, text, most):
+    """Parent, children at once and a child of a child take from one count; and what was made before is read."""
     key = store.generate("key", algorithm, policy)
-    box = key.encrypt(b"x")
-    assert "which the parent process counts" in in_child(lambda: key.encrypt(b"y"))
-    assert "which the parent process counts" in in_child(lambda: key.session().encrypt(b"y"))
-    assert in_child(lambda: key.decrypt(box) == b"x") == "True"
-    assert key.decrypt(key.encrypt(b"y")) == b"y"
+    box = key.encrypt(text)
+    for _ in range(9):
+        key.encrypt(text)
+
+    def child():
+        assert key.decrypt(box) == text
+        with key.session() as session:
+            used = used_up(lambda: session.encrypt(text), 5)
+        return used + sum(in_children(lambda: used_up(lambda: key.encrypt(text)), 1))
+
+    used = in_children(child)
+    assert 10 + sum(used) == most
+    assert used_up(lambda: key.encrypt(text)) == 0
+    assert used_up(lambda: key.session().encrypt(text)) == 0
+    if policy.max_messages:
+        assert key.versions[0].messages == most
+    else:
+        assert key.versions[0].protected_bytes == most * len(text)
+
+
+def test_a_store_in_a_file_is_opened_anew(tmp_path):
+    """A child leaves the file to its parent, and is told to open it; then limits hold over all."""
+    store = KeyStore.create(tmp_path / "store", passphrase(), arena=Arena(fork="inherit"))
+    key = store.generate("key", policy=Policy(max_messages=20))
+    key.encrypt(b"x")
+    assert "open it again" in in_child(lambda: key.encrypt(b"x"))
+
+    def child():
+        own = KeyStore.open(tmp_path / "store", passphrase())["key"]
+        return used_up(lambda: own.encrypt(b"x"))
+
+    assert sum(in_children(child)) == 19
+    assert used_up(lambda: key.encrypt(b"x")) == 0
+
+
+def test_a_child_has_none_of_its_parents_tickets(store):
+    """What is left of a block that the parent drew is the parent's; the child draws a block, and so does the next."""
+    key = store.generate("key", "AES-256-GCM")
+    version = store._contents.entries["key"].primary
+    for _ in range(40):
+        key.encrypt(b"x")
+    left = length_hint(version.tickets)
+    assert left > 0  # the control
+    drawn = version.facts.drawn
+
+    def child():
+        assert length_hint(version.tickets) == 0
+        key.encrypt(b"x")
+        return version.facts.drawn
+
+    first = int(in_child(child))
+    assert first > drawn
+    assert int(in_child(child)) > first
+    assert length_hint(version.tickets) == left
+    key.encrypt(b"x")
+    assert length_hint(version.tickets) == left - 1
+
+
+def test_a_limit_of_a_key_by_itself_holds_over_all_workers():
+    """crypto.aead.Key: the messages of children count; those before the fork too."""
+    key = Key(SecureBytes.random(32, arena=Arena(fork="inherit")), "AES-256-GCM", messages=2**32 - 60)
+    for _ in range(10):
+        key.encrypt(b"x")
+    used = in_children(lambda: used_up(lambda: key.encrypt(b"x")))
+    assert sum(used) + used_up(lambda: key.encrypt(b"x")) == 50
+    assert key.messages == 2**32
+    unbounded = Key(SecureBytes.random(32, arena=Arena(fork="inherit")))
+    assert in_child(lambda: len(unbounded.encrypt(b"x")) > 1) == "True"
+
+
+def test_shared_counts():
+    """Taken by many processes at once, never more than the limit is given out; the control: each one's own count."""
+    shared, own = SharedCount(), [0]
+
+    def take():
+        taken = 0
+        while True:
+            count, total = shared.take(0, 1, 7, 1000)
+            assert total <= 1000
+            if count == 0:
+                return taken
+            taken += count
+            own[0] += count
+
+    assert sum(in_children(take, 4)) == shared.value == 1000
+    assert own == [0]
+    assert shared.take(0, 1, 1, 1000) == (0, 1000)
+    assert shared.take(2000, 5, 5, 2004) == (0, 2000)
+    assert shared.take(0, 5, 9, 2006) == (6, 2006)
+    before = [shared_tickets(0, 5) for _ in range(2000)]  # more than a page has
+    assert sum(len(list(one)) for one in before) == 10_000
+    with pytest.raises(IndexError):
+        take_shared(bytearray(16), 2, 0, 0, 0, 0)
+    with pytest.raises(TypeError):
+        Tickets(1).__init__(2)
 
 
 def test_no_nonce_twice(store):

@@ -34,6 +34,7 @@ ORDER = [
     *("types/memoryviews", "types/sources", "types/scratch"),
     *("types/reveal_type", "types/arena_type", "types/last_calls", "types/scope", "types/clearing"),
     *("types/secret_text", "types/secret_refuse", "types/secret_make", "types/secret_compare", "types/secret_type"),
+    "types/tickets",
     *("types/ciphers", "types/xaes", "types/prepared", "types/message", "types/cipher"),
     *("types/file_type", "types/read_file", "types/transfer"),
     *("types/gate", "types/cells", "types/gate_users", "types/cell_type", "types/keeper_type", "types/gate_type"),
