@@ -69,7 +69,7 @@ static void dealloc(ArenaHandle *self) {
 static PyMethodDef methods[] = {
     {"_create", (PyCFunction)create, METH_VARARGS, "_create(at_rest, lock, backend, max_bytes, fork)"},
     {"_close", (PyCFunction)close_arena, METH_NOARGS,
-     "_close()\n--\n\nWipes its secrets and refuses new ones; the number of views whose release is waited for."},
+     "_close($self)\n--\n\nWipes its secrets and refuses new ones; the number of views whose release is waited for."},
     {NULL, NULL, 0, NULL},
 };
 
