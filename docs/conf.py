@@ -21,7 +21,7 @@ exclude_patterns = ["_build", "_ext"]
 nitpicky = False
 autodoc_mock_imports = [
     *("requests", "httpx", "pydantic", "pydantic_core", "pydantic_settings", "nacl", "jwt", "itsdangerous", "flask"),
-    *("psycopg", "redis", "boto3", "botocore", "argon2", "_argon2_cffi_bindings", "bcrypt"),
+    *("psycopg", "redis", "boto3", "botocore", "argon2", "_argon2_cffi_bindings", "bcrypt", "keyring"),
     *("hvac", "pkcs11", "secretstorage", "jeepney", "tpm2_pytss"),
 ]  # the adapters' libraries need not be installed
 

@@ -3,7 +3,8 @@
 `securemem.adapters.hmac`, `.ssl`, `.smtplib` and `.logging` are for the standard library. `.requests`, `.httpx`,
 `.pydantic`, `.pydantic_settings`, `.nacl`, `.jwt`, `.itsdangerous`, `.flask`, `.psycopg`, `.redis`, `.boto3`, `.argon2`
 and `.bcrypt` need the package of that name (`pip install 'securemem[requests]'`; for `.argon2` the extra is
-argon2-cffi).
+argon2-cffi). Two are for a key store: `.keyring` lets it serve the package of that name, `.logind` locks it with the
+session and before sleep.
 """
 
 from __future__ import annotations

@@ -101,6 +101,8 @@ def test_which_modules_are_public():
         "boto3",
         "argon2",
         "bcrypt",
+        "keyring",
+        "logind",
     )
     foreign = {f"adapters.{library}" for library in libraries}
     others = foreign | {name for name in found if name.startswith(("cli", "storage"))}
