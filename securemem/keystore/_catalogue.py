@@ -62,8 +62,8 @@ class Catalogue:
         return iter(self._contents.gate.run(self._items))
 
     def _items(self) -> list[Item]:
-        entries = self._contents.entries
-        return [item_of(one) for one in (entries.get(name) for name in tuple(entries)) if one is not None]
+        self._contents.refresh()
+        return list(map(item_of, self._contents.everything()))
 
     def find(self, text: str) -> list[Item]:
         """What is said of those that have the text in their name, a label or their URL, in capitals or not.

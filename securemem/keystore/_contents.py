@@ -247,7 +247,11 @@ class Contents:
 
     def search(self, wanted: re.Pattern[bytes]) -> list[bytes]:
         """The records of the entries that have it in their name, URL or a label. Only inside the gate."""
-        return _search.search(self.root, self._sealed_entries(), wanted)
+        return operate(0, _search.search, self.root, self._sealed_entries(), wanted)
+
+    def everything(self) -> list[StoredKey | StoredSecret]:
+        """All entries, in their order. Only inside the gate."""
+        return list(self.entries.values())
 
     def _sealed_entries(self) -> Iterable[tuple[bytes, bytes]]:
         for entry in tuple(self.entries.values()):

@@ -68,7 +68,7 @@ class Details(Frozen):
             version, created, changed, expires, keep, notes, labels, former, size = _HEAD.unpack_from(encoded)
         except struct.error:
             raise ValueError("the details end too early") from None
-        spans = list(_spans(encoded, _HEAD.size + size, labels))
+        spans = list(_spans(encoded, _HEAD.size + size, labels, len(encoded)))
         end = spans[-1][1] if spans else _HEAD.size + size
         if version != _VERSION or len(encoded) != end + former * _FORMER.size or former > MOST_FORMER:
             raise ValueError("the details are written in another way")
@@ -95,22 +95,22 @@ class Details(Frozen):
         return [one for one in (self.notes, *(record for _, record in self.former)) if one != NOBODY]
 
 
-def _spans(encoded: bytes | memoryview, at: int, count: int) -> Iterator[tuple[int, int]]:
+def _spans(encoded: bytes | memoryview, at: int, count: int, end: int) -> Iterator[tuple[int, int]]:
     for _ in range(count):
         start = at + 2
         at = start + int.from_bytes(encoded[at:start], "big")
-        if at > len(encoded):
+        if at > end:
             raise ValueError("the details end too early")
         yield start, at
 
 
-def texts_in(encoded: memoryview) -> list[tuple[int, int]]:
-    """Where the URL and the labels lie in encoded details: a search looks at these, where they are."""
-    if not len(encoded):
+def texts_in(entry: memoryview, start: int, end: int) -> list[tuple[int, int]]:
+    """Where the URL and the labels lie in the details that an entry has there; no part of it is kept open."""
+    if start == end:
         return []
-    *_, labels, _, size = _HEAD.unpack_from(encoded)
-    end = _HEAD.size + size
-    return [(_HEAD.size, end), *_spans(encoded, end, labels)]
+    *_, labels, _, size = _HEAD.unpack_from(entry, start)
+    at = start + _HEAD.size
+    return [(at, at + size), *_spans(entry, at + size, labels, end)]
 
 
 class Item(Frozen):

@@ -264,9 +264,9 @@ class DurableContents(Contents):
                 return found
 
     def everything(self) -> list[Entry]:
-        """All entries, by their records and not by the index. Only under change()."""
-        found = [self._load(record) for record in self.book.names()]
-        return [one for one in found if one is not None]
+        """All entries in the order of their names, by their records and not by the index."""
+        found = self.entries_at(self.book.names())
+        return sorted(found, key=lambda one: one.name)
 
     def search(self, wanted: re.Pattern[bytes]) -> list[bytes]:
         """The records of the entries that have it in their name, URL or a label, by the index."""

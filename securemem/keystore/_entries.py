@@ -126,5 +126,4 @@ def texts_of(entry: memoryview) -> list[tuple[int, int]]:
     """Where name, URL and labels lie in an entry, which was authentic."""
     name = 4 + int.from_bytes(entry[2:4], "big")
     start = name + 2
-    details = entry[start : start + int.from_bytes(entry[name:start], "big")]
-    return [(4, name), *((start + first, start + last) for first, last in texts_in(details))]
+    return [(4, name), *texts_in(entry, start, start + int.from_bytes(entry[name:start], "big"))]

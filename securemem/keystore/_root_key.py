@@ -165,14 +165,9 @@ class RootKey:
         """What is said of a name, in locked memory."""
         return self._unseal(sealed, b"securemem entry 1" + self.identity + record, None)
 
-    def size_of_entry(self, sealed: bytes) -> int:
-        """How long it is in clear."""
-        return len(sealed) - GENERATION - self.key().overhead
-
-    def unseal_entry_into(self, record: bytes, sealed: bytes, out: memoryview) -> None:
-        """What is said of a name, into locked memory of exactly its size."""
-        binding = sealed[:GENERATION] + b"securemem entry 1" + self.identity + record
-        self.key().decrypt_into(memoryview(sealed)[GENERATION:], out, binding)
+    def binding_of_entry(self, record: bytes, sealed: bytes) -> bytes:
+        """What it is bound to."""
+        return sealed[:GENERATION] + b"securemem entry 1" + self.identity + record
 
     def seal_index(self, record: bytes, plain: SecureBytes) -> bytes:
         """A part of the index."""

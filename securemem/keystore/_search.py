@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import re
 
+from securemem._binding.memory import wipe
 from securemem.exceptions import InvalidArgumentError
 from securemem.keystore import _entries
+from securemem.keystore._root_key import GENERATION
 from securemem.secure_bytes import SecureBytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from securemem._types import Scope
     from securemem.keystore._root_key import RootKey
 
 __all__ = ["pattern", "search"]
@@ -34,19 +37,21 @@ def _either(character: str) -> bytes:
     return b"(?:" + b"|".join(sorted(re.escape(one.encode(errors="surrogatepass")) for one in forms)) + b")"
 
 
-def search(root: RootKey, sealed: Iterable[tuple[bytes, bytes]], wanted: re.Pattern[bytes]) -> list[bytes]:
+def search(
+    scope: Scope, root: RootKey, sealed: Iterable[tuple[bytes, bytes]], wanted: re.Pattern[bytes]
+) -> list[bytes]:
     """The records, of those given with what is sealed in them, in which it is found. Only inside the gate."""
-    found, room = [], SecureBytes.zeros(_ROOM)
-    try:
-        for record, one in sealed:
-            size = root.size_of_entry(one)
-            if size > len(room):
-                room.wipe()
-                room = SecureBytes.zeros(2 * size)
-            with room.reveal(writable=True) as view, view[:size] as entry:
-                root.unseal_entry_into(record, one, entry)
-                if any(wanted.search(entry, first, last) for first, last in _entries.texts_of(entry)):
-                    found.append(record)
-    finally:
-        room.wipe()
+    found, room, places = [], memoryview(b""), dict[int, memoryview]()
+    key = root.key()
+    for record, one in sealed:
+        size = len(one) - GENERATION - key.overhead
+        if size > len(room):
+            room = scope.write(scope.acquire(wipe, SecureBytes.zeros, max(_ROOM, 2 * size)), "an entry")
+            places.clear()
+        if size not in places:
+            places[size] = scope.part(room, 0, size)
+        entry = places[size]
+        key.decrypt_into(memoryview(one)[GENERATION:], entry, root.binding_of_entry(record, one))
+        if any(wanted.search(entry, first, last) for first, last in _entries.texts_of(entry)):
+            found.append(record)
     return found

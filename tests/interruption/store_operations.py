@@ -105,16 +105,18 @@ class Shop:
         """Unlock; every name does what the store says of it, or says why not."""
         if self.store.locked:
             self.store.unlock(self.kek)
-        assert ("opaque" in self.store) == _works(lambda: self.store.get("opaque") == self.plain, KeyNotFoundError)
+        opaque = "renamed" if "renamed" in self.store else "opaque"
+        assert (opaque in self.store) == _works(lambda: self.store.get(opaque) == self.plain, KeyNotFoundError)
         versions = self.key.versions
         states = {version.number: str(version.state) for version in versions}
         assert list(states.values()).count("primary") <= 1, states
-        readable = "key" in self.store and states[1] in {"primary", "active"}
+        there = self.key.name in self.store
+        readable = there and states[1] in {"primary", "active"}
         assert readable == _works(lambda: self.read(self, self.protected), KeyNotFoundError, KeyPolicyError), states
-        usable = "key" in self.store and "primary" in states.values()
+        usable = there and "primary" in states.values()
         assert usable == _works(lambda: self.read(self, self.protect(self)), KeyNotFoundError, KeyPolicyError), states
         for name in self.store:
-            if name not in {"key", "opaque"}:
+            if name not in {self.key.name, opaque}:
                 assert _works(partial(self._whole, name)), f"{name} is half made"
 
     def _whole(self, name: str) -> bool:
@@ -318,6 +320,30 @@ def _derived_from(shop: Any) -> Any:
     return shop.store.generate("source", "HKDF-SHA-256")
 
 
+def _noted(shop: Any) -> None:
+    shop.store.set_details("key", notes=SecureBytes.random(20))
+
+
+def _exported(shop: Any) -> None:
+    shop.store.export_records(shop.folder / "records", shop.kek, ["opaque"])
+
+
+def _export(folder: Path) -> Case:
+    """The file is there, and whole, or there is none."""
+    shop = Shop(folder)
+    target = folder / "records"
+
+    def check(attempt: Attempt) -> str | None:
+        if not target.exists():
+            return "it returned, and there is no file" if attempt.error is None else None
+        found = KeyStore(shop.kek).import_records(target, shop.kek)
+        return None if found == ("key", "opaque") else "the file is not whole"
+
+    case = shop.case(lambda: shop.store.export_records(target, shop.kek), check)
+    case.folder, case.files = folder, frozenset({"records"})
+    return case
+
+
 def _rotated(shop: Any) -> Any:
     return shop.key.rotate(pending=True)
 
@@ -341,6 +367,20 @@ OPERATIONS = [
     ),
     _on_a_store("put", lambda shop: shop.store.put("opaque", shop.given), prepare=_same_again),
     _on_a_store("get", lambda shop: shop.store.get("opaque"), right=lambda shop, found: found == shop.plain),
+    _on_a_store(
+        "put, former values kept", lambda shop: shop.store.put("opaque", shop.given, keep=2), prepare=_same_again
+    ),
+    _on_a_store("set_details", lambda shop: shop.store.set_details("opaque", notes=shop.given), prepare=_given(20)),
+    _on_a_store("notes", lambda shop: shop.store.notes("key"), prepare=_noted),
+    _on_a_store("find", lambda shop: shop.store.find("OPA"), right=lambda _shop, found: len(found) == 1),
+    _on_a_store("rename a key", lambda shop: shop.store.rename("key", "other key"), prepare=_noted),
+    _on_a_store("rename a secret", lambda shop: shop.store.rename("opaque", "renamed")),
+    Operation("KeyStore: export_records", _export, refusals=(TypeError,), watched=True),  # as files above
+    _on_a_store(
+        "import_records",
+        lambda shop: shop.store.import_records(shop.folder / "records", shop.kek, replace=True),
+        prepare=_exported,
+    ),
     _on_a_store("delete a key", lambda shop: shop.store.delete("key")),
     _on_a_store("delete a secret", lambda shop: shop.store.delete("opaque")),
     _on_a_store("clear", lambda shop: shop.store.clear()),
