@@ -6,6 +6,7 @@ No secret is ever an argument: they come from the terminal, from pipes, descript
 from __future__ import annotations
 
 import argparse
+import errno
 from contextlib import suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -85,7 +86,7 @@ class _Run:
     def __call__(self, arguments: argparse.Namespace) -> int:
         """Do it; the exit status."""
         from securemem import crypto_heap, process  # noqa: PLC0415 - see above
-        from securemem.exceptions import SecureMemError  # noqa: PLC0415
+        from securemem.exceptions import SecureMemError, TransferError  # noqa: PLC0415
 
         with suppress(SecureMemError, ImportError, OSError):
             process.harden()
@@ -97,9 +98,17 @@ class _Run:
             return work(arguments)
         except BrokenPipeError:
             raise
+        except TransferError as error:
+            if error.errno == errno.EPIPE:
+                raise BrokenPipeError from None  # as for all output
+            return _failed(error, self.function)
         except (SecureMemError, OSError, ValueError) as error:
-            complain(f"securemem store: {error}")
-            return _CANNOT_START if self.function == "run" else _status_of(error)
+            return _failed(error, self.function)
+
+
+def _failed(error: BaseException, function: str) -> int:
+    complain(f"securemem store: {error}")
+    return _CANNOT_START if function == "run" else _status_of(error)
 
 
 def _status_of(error: BaseException) -> int:

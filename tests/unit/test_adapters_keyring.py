@@ -7,16 +7,17 @@ import sys
 from importlib.metadata import entry_points
 
 import pytest
-from keyring.errors import InitError, KeyringLocked, PasswordSetError
-from keyring.testing.backend import BackendBasicTests
 
 from securemem import KeyStore
-from securemem.adapters.keyring import Keyring
 from securemem.keystore.kek.key_file import KeyFile
 from tests.support.stores import passphrase
 
+errors = pytest.importorskip("keyring.errors", reason="the extra keyring is not installed")
+backends = pytest.importorskip("keyring.testing.backend")
+Keyring = pytest.importorskip("securemem.adapters.keyring").Keyring
 
-class TestBackend(BackendBasicTests):
+
+class TestBackend(backends.BackendBasicTests):
     """keyring's tests, over a store in a file that the backend opens itself."""
 
     @pytest.fixture(autouse=True)
@@ -68,21 +69,21 @@ def test_what_goes_wrong_is_keyring_s_error(tmp_path):
     store = KeyStore(passphrase())
     backend = Keyring(store)
     store.lock()
-    with pytest.raises(KeyringLocked):
+    with pytest.raises(errors.KeyringLocked):
         backend.get_password("service", "user")
     store.unlock(passphrase())
     for wrong in ("\ud800", b"bytes", 1, "x" * (2**20 + 1)):
-        with pytest.raises(PasswordSetError) as told:
+        with pytest.raises(errors.PasswordSetError) as told:
             backend.set_password("service", "user", wrong)
         assert "ud800" not in str(told.value)
     KeyStore.create(tmp_path / "store", passphrase()).close()
     other = Keyring()
     other.store_path, other.key_file = str(tmp_path / "none"), str(tmp_path / "key")
-    with pytest.raises(InitError):
+    with pytest.raises(errors.InitError):
         other.get_password("service", "user")
     other.store_path = str(tmp_path / "store")
     KeyFile.generate(tmp_path / "key")
-    with pytest.raises(KeyringLocked):
+    with pytest.raises(errors.KeyringLocked):
         other.get_password("service", "user")
 
 

@@ -11,16 +11,16 @@ import threading
 import time
 
 import pytest
-from jeepney import DBusAddress, HeaderFields, MessageType, new_error, new_method_return, new_signal
-from jeepney.bus_messages import message_bus
-from jeepney.io.blocking import open_dbus_connection
 
 from securemem import KeyStore
 from securemem.adapters import logind
 from securemem.exceptions import NoKeyEncryptionKeyError
 from tests.support.stores import passphrase
 
-MANAGER = DBusAddress("/org/freedesktop/login1", interface="org.freedesktop.login1.Manager")
+jeepney = pytest.importorskip("jeepney", reason="the extra logind is not installed")
+blocking = pytest.importorskip("jeepney.io.blocking")
+
+MANAGER = jeepney.DBusAddress("/org/freedesktop/login1", interface="org.freedesktop.login1.Manager")
 SESSION = "/org/freedesktop/login1/session/_31"
 PATIENCE = 20
 
@@ -37,8 +37,8 @@ class Logind:
     """Answers as logind does, hands out inhibitors, and tells what it is told to tell."""
 
     def __init__(self, address, *, session=True):
-        self.connection = open_dbus_connection(bus=address, enable_fds=True)
-        self.connection.send_and_get_reply(message_bus.RequestName("org.freedesktop.login1"))
+        self.connection = blocking.open_dbus_connection(bus=address, enable_fds=True)
+        self.connection.send_and_get_reply(jeepney.message_bus.RequestName("org.freedesktop.login1"))
         self.session = session
         self.calls, self.inhibitors = [], []
         self.stopping, self.stop = os.pipe()
@@ -55,18 +55,18 @@ class Logind:
             try:
                 while True:
                     message = self.connection.receive(timeout=0)
-                    if message.header.message_type is MessageType.method_call:
+                    if message.header.message_type is jeepney.MessageType.method_call:
                         self.answer(message)
             except TimeoutError:
                 continue
 
     def answer(self, message):
         """One call."""
-        member = message.header.fields[HeaderFields.member]
+        member = message.header.fields[jeepney.HeaderFields.member]
         self.calls.append((member, message.body))
         if member == "Inhibit":
             kept, given = os.pipe()
-            reply = new_method_return(message, "h", (given,))
+            reply = jeepney.new_method_return(message, "h", (given,))
             with self.lock:
                 self.connection.send(reply)
             os.close(given)
@@ -74,7 +74,9 @@ class Logind:
             return
         known = member == "GetSessionByPID" and self.session
         reply = (
-            new_method_return(message, "o", (SESSION,)) if known else new_error(message, "org.freedesktop.login1.No")
+            jeepney.new_method_return(message, "o", (SESSION,))
+            if known
+            else jeepney.new_error(message, "org.freedesktop.login1.No")
         )
         with self.lock:
             self.connection.send(reply)
@@ -82,7 +84,7 @@ class Logind:
     def tell(self, member, signature=None, body=(), address=MANAGER):
         """Send a signal."""
         with self.lock:
-            self.connection.send(new_signal(address, member, signature, body))
+            self.connection.send(jeepney.new_signal(address, member, signature, body))
 
     def is_released(self, number):
         """Whether the inhibitor was given back: the other end of its pipe is closed."""
@@ -150,8 +152,10 @@ def test_it_locks_with_the_session(bus):
     service, store = Logind(bus), KeyStore(passphrase())
     try:
         with logind.lock_with_session(store, address=bus):
-            other = DBusAddress("/org/freedesktop/login1/session/_32", interface="org.freedesktop.login1.Session")
-            own = DBusAddress(SESSION, interface="org.freedesktop.login1.Session")
+            other = jeepney.DBusAddress(
+                "/org/freedesktop/login1/session/_32", interface="org.freedesktop.login1.Session"
+            )
+            own = jeepney.DBusAddress(SESSION, interface="org.freedesktop.login1.Session")
             service.tell("Lock", address=other)
             service.tell("Unlock", address=own)
             service.tell("PrepareForSleep", "b", (False,))

@@ -314,3 +314,20 @@ def test_help_has_examples_and_statuses(capsys):
         with pytest.raises(SystemExit):
             main(["store", name, "--help"])
         assert f"Example: securemem store {name}" in capsys.readouterr().out
+
+
+def test_a_reader_that_has_gone_is_no_failure_to_tell_of(shell):
+    """As for other commands, status 141, and no word."""
+    shell("put", "name", stdin=b"value")
+    reading, writing = os.pipe()
+    os.write(writing, PHRASE)
+    os.close(writing)
+    gone, out = os.pipe()
+    os.close(gone)
+    line = ["get", "--store", shell.path, "--passphrase-fd", str(reading), "name"]
+    done = subprocess.run(
+        [sys.executable, "-c", COMMAND, *line], stdout=out, stderr=subprocess.PIPE, pass_fds=[reading], check=False
+    )
+    for one in (out, reading):
+        os.close(one)
+    assert (done.returncode, done.stderr) == (141, b"")

@@ -12,12 +12,14 @@ import sys
 import termios
 import time
 
-import pyte
 import pytest
 
 from securemem import KeyStore
 from tests.support import ROOT, programs
 from tests.support.stores import passphrase
+
+pytest.importorskip("textual", reason="textual is not installed")
+pyte = pytest.importorskip("pyte", reason="pyte is not installed")
 
 PATIENCE = 60
 PHRASE = b"Correct Horse 7"
