@@ -41,12 +41,17 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is done, in words for the page, and by whom. key: the name of its picture."""
+    """What is done, in words for the page, and by whom. key: the name of its picture.
+
+    repetitions: of each timing; None finds them. most_rounds: where one takes long.
+    """
 
     key: str
     title: str
     note: str
     contenders: tuple[Contender, ...]
+    repetitions: int | None = None
+    most_rounds: int | None = None
 
 
 def package(name: str) -> Any:
@@ -202,15 +207,17 @@ IMPORT = Task(
 TASKS = (
     HOLD,
     COMPARE,
+    _encryption(16, "16 bytes"),
     _encryption(64, "64 bytes"),
+    _encryption(1 << 10, "1 KiB"),
     _encryption(64 << 10, "64 KiB"),
     _encryption(1 << 20, "1 MiB"),
+    _encryption(64 << 20, "64 MiB"),
     IMPORT,
 )
 
 # What the page names as not run, with the reason.
 NOT_RUN = {
-    "age, openssl enc": "programs that are started for each message: their start would be what is timed",
     "keyring": "it asks the desktop's service, and holds nothing itself",
     "memguard, secrets, hardened_malloc": "libraries for Go, Rust and C programs, without a Python interface",
 }

@@ -52,6 +52,10 @@ SODIUM_CDEF = """
 int sodium_init(void);
 int create_release(size_t length);
 int create_write_release(const char *source, size_t length);
+int open_write_shut(void *data, const char *source, size_t length);
+void *sodium_malloc(size_t length);
+void sodium_free(void *data);
+int sodium_mprotect_noaccess(void *data);
 """
 SODIUM = """
 #include <sodium.h>
@@ -68,6 +72,11 @@ static int create_write_release(const char *source, size_t length) {
     if (sodium_mprotect_noaccess(data) != 0) return 0;
     sodium_free(data);
     return 1;
+}
+static int open_write_shut(void *data, const char *source, size_t length) {
+    if (sodium_mprotect_readwrite(data) != 0) return 0;
+    memcpy(data, source, length);
+    return sodium_mprotect_noaccess(data) == 0;
 }
 """
 

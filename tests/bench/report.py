@@ -18,10 +18,14 @@ from html import escape
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.bench.contenders import NOT_RUN, TASKS, Contender, Task
+from tests.bench import capacity, contenders, contenders_files, contenders_growth, targets
+from tests.bench.contenders import NOT_RUN, Contender, Task
 from tests.bench.measures import SAMPLE_SECONDS, Loop, NotMeasuredError
+from tests.bench.ratios import every_measure
 from tests.support import ROOT
 
+TASKS = (*contenders.TASKS, *contenders_growth.TASKS, *contenders_files.TASKS)
+TARGET_ROUNDS = 21
 INK, OURS, THEIRS = "#1d2733", "#7fbf8f", "#b9c4d0"
 
 
@@ -47,9 +51,10 @@ def timed(task: Task, rounds: int) -> tuple[list[Result], dict[str, str]]:
             except NotMeasuredError as reason:
                 missing[one.name] = str(reason)
                 continue
-            loops.append((one, loop, max(1, int(SAMPLE_SECONDS / min(loop(1) for _ in range(3))))))
+            count = task.repetitions or max(1, int(SAMPLE_SECONDS / min(loop(1) for _ in range(3))))
+            loops.append((one, loop, count))
         times: dict[str, list[float]] = {one.name: [] for one, _, _ in loops}
-        for number in range(rounds):
+        for number in range(min(rounds, task.most_rounds or rounds)):
             for one, loop, count in loops if number % 2 else reversed(loops):
                 times[one.name].append(loop(count))
     results = [_result(one, times[one.name]) for one, _, _ in loops]
@@ -57,7 +62,7 @@ def timed(task: Task, rounds: int) -> tuple[list[Result], dict[str, str]]:
 
 
 def _result(one: Contender, times: list[float]) -> Result:
-    low, median, high = statistics.quantiles(times, n=4) if len(times) > 1 else times * 3
+    low, median, high = statistics.quantiles(times, n=4, method="inclusive") if len(times) > 1 else times * 3
     return Result(one.name, one.ours, low, median, high)
 
 
@@ -115,6 +120,26 @@ def section(task: Task, results: list[Result]) -> list[str]:
     return [*lines, "", f"{won} {task.note}", ""]
 
 
+def capacities() -> tuple[list[str], dict[str, str]]:
+    """How many secrets each holds locked, as a part of the page; and who could not be counted."""
+    lines = [f"## Secrets of 32 bytes in {capacity.LIMIT >> 20} MiB of lockable memory", ""]
+    lines += [
+        "Counted in processes of an ordinary user, one for each.",
+        "",
+        "| who | locked | the next one |",
+        "|---|---|---|",
+    ]
+    missing: dict[str, str] = {}
+    for who, (name, _) in capacity.WHO.items():
+        try:
+            count, end = capacity.counted(who)
+        except NotMeasuredError as reason:
+            missing[name] = str(reason)
+            continue
+        lines.append(f"| {name} | {count:,} | {end} |")
+    return [*lines, ""], missing
+
+
 def page(rounds: int, folder: Path, only: str = "") -> str:
     """Time every task, write the pictures into the folder; the page's text."""
     packages = ", ".join(f"{name} {version(name)}" for name in ("securemem", "cryptography", "cffi"))
@@ -132,6 +157,14 @@ def page(rounds: int, folder: Path, only: str = "") -> str:
         (folder / f"bench-{task.key}.svg").write_text(plot(task.title, results), encoding="utf-8")
         lines += section(task, results)
         print(*(f"{task.key}: {one.name}: {human(one.median)}" for one in results), sep="\n", flush=True)
+    if only in "capacity":
+        text, missing = capacities()
+        lines += text
+        absent |= missing
+    if only in "targets":
+        text, missing = targets.section((measure for _, measure in every_measure()), min(rounds, TARGET_ROUNDS))
+        lines += text
+        absent |= missing
     lines += ["## Not run", "", "| who | why |", "|---|---|"]
     lines += [f"| {name} | {reason.splitlines()[0]} |" for name, reason in absent.items()]
     return "\n".join([*lines, ""])

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.bench import report
+from tests.bench import report, targets
 from tests.bench.contenders import Contender, Task
-from tests.bench.measures import NotMeasuredError
+from tests.bench.measures import Count, NotMeasuredError, Outcome
+from tests.bench.ratios import every_measure
 
 
 def _taking(seconds):
@@ -23,6 +24,10 @@ def _taking(seconds):
 def _absent():
     raise NotMeasuredError("the package nobody is not installed")
     yield
+
+
+def _absent_count():
+    raise NotMeasuredError("no such peer")
 
 
 TASK = Task(
@@ -60,10 +65,34 @@ def test_a_page_and_its_pictures(tmp_path):
     text = report.page(2, tmp_path, "compare")
     assert "hmac.compare_digest" in text
     assert "## Not run" in text
-    assert "age, openssl enc" in text
+    assert "keyring" in text
     picture = (tmp_path / "bench-compare.svg").read_text()
     assert report.OURS in picture
     assert report.THEIRS in picture
+
+
+def test_every_picture_has_a_name_of_its_own():
+    """Two tasks with one name would write one picture; and each task has one of ours to compare with."""
+    names = [task.key for task in report.TASKS]
+    assert len(set(names)) == len(names)
+    assert all(any(one.ours for one in task.contenders) for task in report.TASKS)
+
+
+def test_a_missed_target_is_told_with_its_reason():
+    """A measure's value and target stand in the page; a miss is marked, with the reason that is known for it."""
+    found = {"read_file 1 MiB, noaccess": 2.5, "something": 1.0}
+    measures = [Count(name, lambda value=value: Outcome(value, "detail"), 2.0) for name, value in found.items()]
+    lines, missing = targets.section([*measures, Count("shown", _absent_count, 1.0)], 1)
+    assert "| read_file 1 MiB, noaccess | 2.50 | at most 2 | missed |" in lines
+    assert "| something | 1.00 | at most 2 |  |" in lines
+    assert any("256 pages" in line for line in lines)
+    assert missing == {"shown": "no such peer"}
+
+
+def test_a_reason_is_of_a_measure_that_there_is():
+    """A measure that was renamed would leave its reason behind."""
+    names = [measure.name for _, measure in every_measure()]
+    assert [part for part in targets.WHY if not any(part in name for name in names)] == []
 
 
 @pytest.mark.parametrize(
