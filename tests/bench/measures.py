@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 Loop = Callable[[int], float]
 Direction = Literal["at most", "at least"]
 
-SAMPLE_SECONDS = 0.003
+SAMPLE_SECONDS = 0.0006  # shorter than a turn of the scheduler, so that most samples have other programs in none
 
 
 class NotMeasuredError(Exception):
