@@ -11,6 +11,8 @@ import os
 import secrets
 import socket
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -249,3 +251,150 @@ def test_prompt(terminal):
     finally:
         os.close(reader)
         os.close(writer)
+
+
+AS_FILE = """
+stand_still()
+key = doors.read_file("key")
+file = doors.as_file(key)
+control = open("control", "rb").read()
+import tempfile
+temporary = tempfile.TemporaryFile()
+temporary.write(control); temporary.flush()
+stand_still()
+file.close()
+stand_still()
+key.wipe()
+stand_still()
+"""
+
+
+def hand_out(attacked, tmp_path):
+    """Write key and control for a prey that has not read them yet, and look that it has none."""
+    for name in ("key", "control"):
+        value = new_key()
+        setattr(attacked, name, every_form_of(value))
+        path = tmp_path / name
+        path.write_bytes(value)
+        path.chmod(0o600)
+    assert attacked.scan() == ((0, 0), (0, 0))
+
+
+def test_as_file(prey, tmp_path):
+    """While there is a file: the secret and the file, both locked; the secret then; nothing then."""
+    attacked = prey(IMPORTS + AS_FILE)
+    attacked.wait()
+    hand_out(attacked, tmp_path)
+    attacked.next()
+    held = attacked.scan()
+    assert held.key == (2, 0)
+    assert held.control[1] >= 1
+    attacked.next()
+    assert attacked.scan().key == (1, 0)
+    attacked.next()
+    assert attacked.scan().key == (0, 0)
+
+
+RUN = """
+import subprocess, sys
+child = '''
+import os, sys, time
+if "TOKEN" in os.environ: given = sys.stdin.buffer.read() + open(os.environ["TOKEN"], "rb").read()
+open("there", "w").write(str(os.getpid()))
+while not os.path.exists("go"): time.sleep(0.01)
+os.remove("go"); os.remove("there")
+'''
+stand_still()
+key = doors.read_file("key")
+doors.run([sys.executable, "-c", child], stdin=key, secret_files={"TOKEN": key}, check=True)
+stand_still()
+control = open("control").read()
+subprocess.run([sys.executable, "-c", child, control], check=True)
+key.wipe()
+stand_still()
+"""
+
+
+def test_run(prey, tmp_path):
+    """While the child runs: the secret and its two files, all locked; then the secret; the child's environment none."""
+    attacked = prey(IMPORTS + RUN)
+    attacked.wait()
+    hand_out(attacked, tmp_path)
+
+    def child():
+        while not (tmp_path / "there").exists() or not (tmp_path / "there").read_text():
+            assert attacked.process.poll() is None
+            time.sleep(0.01)
+        return Path("/proc", (tmp_path / "there").read_text())
+
+    def shown(process, needles):
+        text = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        return any(one.pattern in text for one in needles)
+
+    attacked.go_on()
+    there = child()
+    assert attacked.scan().key == (3, 0)
+    assert not shown(there, attacked.key)
+    (tmp_path / "go").touch()
+    attacked.wait()
+    assert attacked.scan().key == (1, 0)
+    attacked.go_on()
+    there = child()
+    assert shown(there, attacked.control)  # the control
+    assert attacked.scan().control[1] >= 1
+    (tmp_path / "go").touch()
+    attacked.wait()
+    assert attacked.scan().key == (0, 0)
+
+
+SENDER = """
+server = socket.socket(socket.AF_UNIX); server.bind("socket"); server.listen()
+stand_still()
+key, control = doors.read_file("key"), open("control", "rb").read()
+peer, _ = server.accept()
+import threading, time
+thread = threading.Thread(target=doors.hand_over, args=(peer, key)); thread.start()
+while thread.is_alive() and "memfd" not in open("/proc/self/maps").read(): time.sleep(0.01)
+stand_still()
+thread.join()
+stand_still()
+peer.sendall(control)
+key.wipe()
+stand_still()
+"""
+RECEIVER = """
+peer = socket.socket(socket.AF_UNIX); peer.connect("socket")
+stand_still()
+key = doors.take_over(peer)
+stand_still()
+control = peer.recv(32)
+stand_still()
+key.wipe()
+stand_still()
+"""
+
+
+def test_hand_over(prey, tmp_path):
+    """On its way: the sender's secret and its file, locked; then one in each process; nothing after the wipes."""
+    sender = prey(IMPORTS + SENDER)
+    sender.wait()
+    hand_out(sender, tmp_path)
+    receiver = prey(IMPORTS + RECEIVER)
+    receiver.key, receiver.control = sender.key, sender.control
+    receiver.wait()
+    assert receiver.scan() == ((0, 0), (0, 0))
+    sender.next()
+    assert sender.scan().key == (2, 0)
+    assert receiver.scan().key == (0, 0)
+    receiver.next()
+    sender.next()
+    assert sender.scan().key == (1, 0)
+    assert receiver.scan().key == (1, 0)
+    sender.next()
+    receiver.next()
+    assert sender.scan().key == (0, 0)
+    held = receiver.scan()
+    assert held.key == (1, 0)
+    assert held.control[1] >= 1
+    receiver.next()
+    assert receiver.scan().key == (0, 0)
