@@ -76,8 +76,11 @@ def compiled(request, tool, compile_program):
     [
         ("address", "threads", ["3000"]),
         ("address", "model", ["3", "11"]),
+        ("address", "threads", ["2000", "inherit"]),
         ("thread", "threads", ["2000"]),
+        ("thread", "threads", ["2000", "inherit"]),
         ("none", "threads", ["20000"]),
+        ("none", "threads", ["10000", "inherit"]),
         ("none", "model", ["2", "12"]),
     ],
 )

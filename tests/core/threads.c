@@ -1,11 +1,12 @@
 /* threads.c: threads that use the core at once, in every way that may collide.
  *
- *   threads ROUNDS
+ *   threads ROUNDS [inherit]
  *
  * Four threads open and close views of secrets on one page, two take and
  * return secrets of all sizes, one purges and reads statistics, and one forks
- * children that must find nothing of it.  Ends with 0 and a count of what was
- * done, or aborts where a byte or an answer is wrong.
+ * children that must find nothing of it; where the arena inherits, they must
+ * read and change its secrets.  Ends with 0 and a count of what was done, or
+ * aborts where a byte or an answer is wrong.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -25,6 +26,7 @@ static sm_arena *closed_arena, *open_arena;
 static size_t rounds;
 static atomic_size_t wiped_under_way, children;
 static atomic_bool over;
+static bool inherits;
 
 static void must(bool good, const char *what) {
     if (good) return;
@@ -100,7 +102,21 @@ static void *purge(void *unused) {
     return NULL;
 }
 
+/* The parent's secret, unless a purge came before; and a new one beside it. */
+static int in_inheriting_child(sm_slot *own) {
+    if (use(own, 32, 200, false) && !use(own, 32, 200, true)) return 4;
+    if (sm_secret_state(own) == SM_FORKED) return 5;
+    sm_slot *slot = make(closed_arena, 32, 9);
+    if (!use(slot, 32, 9, true)) return 6;
+    sm_secret_return(slot);
+    sm_secret_return(own);
+    sm_secret_purge(); /* of other threads' too, written or half-written */
+    struct sm_statistics all;
+    return sm_arena_statistics(NULL, &all) == SM_OK && all.live_secrets == 0 ? 0 : 7;
+}
+
 static int in_child(sm_slot *parents) {
+    if (inherits) return in_inheriting_child(parents);
     uint8_t *data;
     if (sm_secret_open(parents, &data, false) != SM_FORKED) return 1;
     sm_arena *arena;
@@ -114,6 +130,10 @@ static void *fork_often(void *unused) {
     (void)unused;
     sm_slot *own = make(closed_arena, 32, 200);
     while (!atomic_load(&over)) {
+        if (!use(own, 32, 200, false)) { /* purged */
+            sm_secret_return(own);
+            own = make(closed_arena, 32, 200);
+        }
         pid_t pid = fork();
         if (pid == 0) _exit(in_child(own));
         int status;
@@ -135,8 +155,11 @@ static pthread_t start(void *(*work)(void *), size_t number) {
 int main(int count, char **words) {
     rounds = count > 1 ? strtoul(words[1], NULL, 10) : 10000;
     struct sm_policy policy = {.at_rest = SM_AT_REST_NOACCESS, .lock = SM_LOCK_WARN};
+    inherits = count > 2;
+    if (inherits) policy.fork = SM_FORK_INHERIT;
     must(sm_start() == SM_OK && sm_arena_create(&closed_arena, &policy) == SM_OK, "closed arena");
     policy.at_rest = SM_AT_REST_READWRITE;
+    policy.fork = SM_FORK_EXCLUDE;
     must(sm_arena_create(&open_arena, &policy) == SM_OK, "open arena");
     pthread_t workers[HAMMERS + TAKERS];
     for (size_t i = 0; i < HAMMERS + TAKERS; i++) workers[i] = start(i < HAMMERS ? hammer : take_and_return, i + 1);
