@@ -57,6 +57,7 @@ static PyObject *hold(Cell *self, PyObject *value) {
         return NULL;
     }
     if (!gate_is_inside(self->gate)) {
+        if (self->gate->inherited) return raise_status(SM_FORKED); /* a use that began before the fork goes on */
         PyErr_SetString(PyExc_RuntimeError, "hold() is for work inside the gate");
         return NULL;
     }

@@ -60,6 +60,11 @@ static PyObject *use(Gate *self, PyObject *const *args, Py_ssize_t count) {
     for (Py_ssize_t i = 2; i < count; i++) given[i] = args[i];
     PyObject *result = NULL;
     given[1] = admitted((Cell *)args[1], args[0], count > 2 ? args[2] : Py_None);
+    gate_settle(self);
+    if (given[1] != NULL && self->generation != generation) {
+        Py_CLEAR(given[1]);
+        raise_status(SM_FORKED); /* a fork came within admit(): the parent goes on with the ticket */
+    }
     if (given[1] != NULL) result = call(args[0], given, count);
     Py_XDECREF(given[1]);
     return ended(self, generation, result);

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from securemem._binding.operations import operate
+from securemem.doors import concat
 from securemem.exceptions import InvalidArgumentError
 from securemem.secure_bytes import SecureBytes
 
@@ -25,13 +26,13 @@ def _start(scope: Scope, key: Buffer, name: str) -> tuple[hashlib._Hash, hashlib
     inner, outer = hashlib.new(name), hashlib.new(name)
     size = inner.block_size
     view = scope.read(key, "the key")
-    padded = SecureBytes.zeros(size)
-    target = scope.write(padded, "the pad")
+    short: Buffer = key
     if len(view) > size:
         hashed = hashlib.new(name, view)
-        scope.receive(scope.part(target, 0, hashed.digest_size), hashed.digest)
-    else:
-        target[: len(view)] = view
+        short = key[: hashed.digest_size] if isinstance(key, SecureBytes) else SecureBytes.zeros(hashed.digest_size)
+        scope.receive(scope.write(short, "the pad"), hashed.digest)
+    padded = concat(short, bytes(size - len(scope.read(short, "the key"))))  # where the key lies, over forks too
+    target = scope.write(padded, "the pad")
     for hasher, pad in ((inner, _INNER), (outer, _OUTER)):
         for at in range(size):
             target[at] = target[at] ^ pad

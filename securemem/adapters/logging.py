@@ -17,13 +17,27 @@ __all__ = ["MaskingFilter"]
 _SHORTEST = 8
 
 
+def _described(value: object) -> object:
+    return repr(value) if isinstance(value, SecureBytes) else value
+
+
+def _with_descriptions(record: logging.LogRecord) -> None:
+    """Let a SecureBytes that is logged be its repr: as a str it would warn."""
+    record.msg = _described(record.msg)
+    if isinstance(record.args, tuple):
+        record.args = tuple(map(_described, record.args))
+    elif record.args:
+        record.args = {name: _described(value) for name, value in record.args.items()}
+
+
 class MaskingFilter(logging.Filter):
     """Replaces each of some secrets by [secret] in the message of a record: give it to a handler's addFilter().
 
     It is a net for mistakes and no leave to log secrets: the text with the secret has been made before it comes here,
     and only secrets as they are, in UTF-8 text, are found: not in base64, not cut in two. The traceback of a record is
-    looked through as well. It never raises into the program; a record that it cannot read is passed on with its message
-    withheld. Secrets that were wiped are left out.
+    looked through as well. A SecureBytes among the arguments is shown by its repr(), without a warning. It never raises
+    into the program; a record that it cannot read is passed on with its message withheld. Secrets that were wiped are
+    left out.
 
     secrets: of 8 bytes or more; InvalidArgumentError for shorter ones, which would be found everywhere.
     """
@@ -45,6 +59,7 @@ class MaskingFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Mask the record; it is always logged."""
         try:
+            _with_descriptions(record)
             message = record.getMessage()
             masked = self._masked(message)
             if record.exc_info and not record.exc_text:

@@ -216,7 +216,7 @@ class Version(Cell):
         if size == 0:
             self._exhausted()
         left = Tickets(size)
-        next(left)
+        next(left, None)  # there is none where a fork came between: then Gate.use refuses
         self.key.contents.keep_drawn(self, facts.__replace__(drawn=drawn), left)
 
     def _exhausted(self) -> NoReturn:

@@ -10,10 +10,11 @@ import socket
 import ssl
 import subprocess
 import threading
+import warnings
 
 import pytest
 
-from securemem import SecureBytes
+from securemem import SecretTextWarning, SecureBytes
 from securemem.adapters.hmac import hmac_new
 from securemem.adapters.logging import MaskingFilter
 from securemem.adapters.ssl import load_cert_chain
@@ -197,6 +198,20 @@ def test_a_bad_record_does_not_raise(logged):
     logger.info("%s", Bad())
     logger.info("%d", "text")
     assert lines == ["[message withheld: ZeroDivisionError]", "[message withheld: TypeError]"]
+
+
+def test_a_secret_that_is_logged_is_its_repr(logged):
+    """As an argument, by name, as the message: its description, and no warning; the control: without it, it warns."""
+    logger, lines, secrets = logged(b"s3cret-password")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logger.info("one %s two %r", secrets[0], secrets[0])
+        logger.info("%(key)s", {"key": secrets[0]})
+        logger.info(secrets[0])
+        with pytest.raises(SecretTextWarning):
+            logging.makeLogRecord({"msg": "%s", "args": (secrets[0],)}).getMessage()
+    shown = repr(secrets[0])
+    assert lines == [f"one {shown} two {shown!r}", shown, shown]
 
 
 def test_short_secrets_are_not_masked():
