@@ -92,7 +92,7 @@ class _Change:
         for version, facts in self.facts.items():
             if facts is version.facts and version not in self.secrets:
                 continue
-            new = facts.__replace__(record=b"", protected=version.protected)
+            new = facts.__replace__(record=b"", protected=version.noted_bytes)
             if facts.state is not State.DESTROYED:
                 new = new.__replace__(record=new_record())
                 secret = self.secrets[version] if version in self.secrets else contents.open(version)

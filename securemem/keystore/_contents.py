@@ -48,8 +48,8 @@ _gates: weakref.WeakSet[Gate] = weakref.WeakSet()
 class Contents:
     """One store's keys and secrets; raises what KeyStore says.
 
-    entries: by their names. use: does an operation, see `Gate.use`. counts_in_file: whether blocks of messages are
-    drawn from a file, which forked children read too.
+    entries: by their names. use: does an operation, see `Gate.use`. counts_in_file: whether blocks of messages and
+    bytes are drawn from a file, which forked children read too.
     """
 
     counts_in_file = False
@@ -218,11 +218,17 @@ class Contents:
 
     def keep_drawn(self, version: Version, facts: Facts, left: Tickets) -> None:
         """Write down a block of tickets before the first is taken. Only under change()."""
-        facts = facts.__replace__(record=new_record(), protected=version.protected)
+        facts = facts.__replace__(record=new_record(), protected=version.noted_bytes)
         self.commit(*self.redrawn(version, facts, left))
 
+    def keep_reserved(self, version: Version, more: int, allowance: int) -> None:
+        """Write down that so many bytes more are reserved, before the first is protected. Only under change()."""
+        facts = version.facts.__replace__(record=new_record(), protected=version.facts.protected + more)
+        written, steps = self.redrawn(version, facts, version.tickets)
+        self.commit(written, [*steps, (version, "allowance", allowance), (version, "allowed_in", os.getpid())])
+
     def redrawn(
-        self, version: Version, facts: Facts, left: Tickets
+        self, version: Version, facts: Facts, left: Tickets | None
     ) -> tuple[dict[bytes, bytes | None], list[tuple[Any, ...]]]:
         """The records and steps by which a version has other facts, in another record, and these tickets left."""
         key, policy = version.key, version.key.policy.encoded()

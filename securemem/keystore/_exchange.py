@@ -93,7 +93,7 @@ def _write_entry(contents: Contents, pieces: _export_format.Pieces, entry: Entry
         with contents.get(entry.name, None) as secret:
             pieces.write(secret)
     else:
-        facts = [one.facts.__replace__(protected=one.protected) for one in entry.versions]
+        facts = [one.facts.__replace__(protected=one.used_bytes) for one in entry.versions]
         pieces.write(_entries.of_key(entry, entry.policy.encoded(), facts))
         for version in entry.versions:
             if version.state is not State.DESTROYED:

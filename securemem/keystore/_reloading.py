@@ -59,8 +59,6 @@ def _updated(key: StoredKey, read: KeyEntry) -> list[tuple[Any, ...]]:
     versions, changes = (*key.versions, *new), []
     for version, facts in zip(versions, read.versions, strict=True):
         changes += version.steps(facts, read.policy)
-        if facts.protected > version.protected:
-            changes.append((version, "protected", facts.protected))
         if facts.state in {State.DISABLED, State.DESTROYED}:
             changes.append((version,))
     changes += [(key, "policy", read.policy), (key, "details", read.details), (key, "versions", versions)]
@@ -69,8 +67,9 @@ def _updated(key: StoredKey, read: KeyEntry) -> list[tuple[Any, ...]]:
 
 
 def has_left(key: StoredKey) -> bool:
-    """Whether messages were reserved for the primary version, and not used."""
-    return key.primary.facts.number > 0 and length_hint(key.primary.tickets or ()) > 0
+    """Whether messages or bytes were reserved for the primary version, and not used."""
+    version = key.primary
+    return version.facts.number > 0 and (length_hint(version.tickets or ()) > 0 or version.bytes_left > 0)
 
 
 def give_back(contents: Contents, keys: Sequence[StoredKey]) -> None:
@@ -80,9 +79,10 @@ def give_back(contents: Contents, keys: Sequence[StoredKey]) -> None:
     for key in keys:
         if not key.gone and has_left(key):
             version, left = key.primary, length_hint(key.primary.tickets or ())
-            facts = version.facts.__replace__(drawn=version.facts.drawn - left, record=new_record())
+            drawn, protected = version.facts.drawn - left, version.used_bytes
+            facts = version.facts.__replace__(drawn=drawn, protected=protected, record=new_record())
             more, further = contents.redrawn(version, facts, Tickets(0))
             written |= more
-            changes += further
+            changes += [*further, (version, "allowance", 0)]
     if written:
         contents.commit(written, changes)

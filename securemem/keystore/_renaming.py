@@ -149,7 +149,7 @@ def _renamed_key(
     for version in key.versions:
         facts = version.facts
         if facts.state is not State.DESTROYED:
-            facts = facts.__replace__(record=new_record(), protected=version.protected)
+            facts = facts.__replace__(record=new_record(), protected=version.noted_bytes)
             sealed = contents.root.seal_key(key, facts, policy, contents.open(version), record)
             written |= {version.facts.record: None, facts.record: sealed}
         everything.append(facts)

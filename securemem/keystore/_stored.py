@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from enum import StrEnum
 
@@ -100,7 +101,17 @@ def _allows(operation: Operation, state: State, policy: Policy) -> bool:
 class Version(Cell):
     """One version of a key; a cell that holds the key in clear for as long as it is open."""
 
-    __slots__ = ("cipher", "facts", "header", "key", "protected", "shared_bytes", "shared_messages")
+    __slots__ = (
+        "allowance",
+        "allowed_in",
+        "cipher",
+        "facts",
+        "header",
+        "key",
+        "protected",
+        "shared_bytes",
+        "shared_messages",
+    )
 
     def __init__(self, key: StoredKey, facts: Facts) -> None:
         super().__init__(key.contents.gate, is_key=True)
@@ -110,7 +121,9 @@ class Version(Cell):
         if key.algorithm.cipher is not None:
             self.cipher: Cipher = key.algorithm.cipher.cipher
         self.tickets: Tickets | None = Tickets(0)
-        self.protected: int = facts.protected
+        self.protected: int = facts.protected  # where they are not counted in a file
+        self.allowance: int = 0  # bytes that this process reserved in the file, and did not use
+        self.allowed_in: int = 0  # which process that is
         self.shared_messages: SharedCount | None = None  # with forked children
         self.shared_bytes: SharedCount | None = None
         apply(*self.steps(facts, key.policy))
@@ -137,7 +150,9 @@ class Version(Cell):
         """The steps after which what the policy bounds is counted over this process and the children it forks."""
         bounded = policy.max_messages is not None or self.key.algorithm.most_messages != UNBOUNDED
         steps: list[tuple[Any, ...]] = []
-        if bounded and self.shared_messages is None and not self.key.contents.counts_in_file:
+        if self.key.contents.counts_in_file:
+            return steps
+        if bounded and self.shared_messages is None:
             steps.append((self, "shared_messages", SharedCount()))
         if policy.max_bytes is not None and self.shared_bytes is None:
             steps.append((self, "shared_bytes", SharedCount()))
@@ -180,18 +195,58 @@ class Version(Cell):
                 f"key {self.key.name!r} was to be used until {policy.not_after} (not_after): rotate it"
             )
         if policy.max_bytes is not None:
-            self.key.contents.gate.change(self._count, nbytes, policy.max_bytes)
+            contents = self.key.contents
+            if not contents.counts_in_file:
+                contents.gate.change(self._count, nbytes, policy.max_bytes)
+            elif not contents.gate.change(self._spend, nbytes):
+                contents.alone(self._reserve, nbytes, policy.max_bytes)
 
     def _count(self, nbytes: int, most: int) -> None:
         shared = self.shared_bytes or SharedCount()
         taken, total = shared.take(self.protected, nbytes, nbytes, most)
         if taken < nbytes:
             self.protected = total
-            raise KeyPolicyError(
-                f"key {self.key.name!r} version {self.facts.number} may protect {most} bytes (max_bytes), "
-                f"of which {most - self.protected} are left: rotate it"
-            )
+            self._refuse_bytes(most)
         self.protected = total
+
+    def _refuse_bytes(self, most: int) -> NoReturn:
+        raise KeyPolicyError(
+            f"key {self.key.name!r} version {self.facts.number} may protect {most} bytes (max_bytes), "
+            f"of which {most - self.used_bytes} are left: rotate it"
+        )
+
+    def _spend(self, nbytes: int) -> bool:
+        if self.bytes_left < nbytes:
+            return False
+        self.allowance -= nbytes
+        return True
+
+    def _reserve(self, nbytes: int, most: int) -> None:
+        """Reserve bytes in the file, where other processes' are known by now, and use them."""
+        if self._spend(nbytes):
+            return
+        left, drawn = self.bytes_left, self.facts.protected
+        more = _tickets.block(most, drawn, nbytes - left)
+        if left + more < nbytes:
+            self._refuse_bytes(most)
+        self.key.contents.keep_reserved(self, more, left + more - nbytes)
+
+    @property
+    def bytes_left(self) -> int:
+        """How many bytes were reserved in the file by this process, and not used: a forked child has none of them."""
+        return self.allowance if self.allowance and self.allowed_in == os.getpid() else 0
+
+    @property
+    def noted_bytes(self) -> int:
+        """How many bytes are written down as protected: in a file those that are reserved too."""
+        return self.facts.protected if self.key.contents.counts_in_file else self.protected
+
+    @property
+    def used_bytes(self) -> int:
+        """How many bytes it protected, where the policy bounds them."""
+        if self.shared_bytes is None:
+            return self.noted_bytes - self.bytes_left
+        return max(self.protected, self.shared_bytes.value)
 
     @property
     def most_messages(self) -> int:
@@ -234,8 +289,7 @@ class Version(Cell):
         facts, shared = self.facts, self.shared_messages
         drawn = facts.drawn if shared is None else max(facts.drawn, shared.value)
         messages = _tickets.used(drawn, self.tickets or ())
-        nbytes = self.protected if self.shared_bytes is None else max(self.protected, self.shared_bytes.value)
-        return VersionInfo(facts.number, facts.key_id, facts.state, messages, nbytes, facts.public or None)
+        return VersionInfo(facts.number, facts.key_id, facts.state, messages, self.used_bytes, facts.public or None)
 
 
 class StoredKey:
