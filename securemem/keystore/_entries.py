@@ -85,6 +85,8 @@ def read(entry: bytes, record: bytes) -> KeyEntry | StoredSecret:
     """
     try:
         return _read(_Reader(entry), record)
+    except NewerFormatError:  # a ValueError too, which says more than the one below
+        raise
     except (ValueError, IndexError, struct.error):
         pass
     raise NewerFormatError(
