@@ -224,19 +224,20 @@ class Contents:
     def keep_reserved(self, version: Version, more: int, allowance: int) -> None:
         """Write down that so many bytes more are reserved, before the first is protected. Only under change()."""
         facts = version.facts.__replace__(record=new_record(), protected=version.facts.protected + more)
-        written, steps = self.redrawn(version, facts, version.tickets)
+        written, steps = self.redrawn(version, facts)
         self.commit(written, [*steps, (version, "allowance", allowance), (version, "allowed_in", os.getpid())])
 
     def redrawn(
-        self, version: Version, facts: Facts, left: Tickets | None
+        self, version: Version, facts: Facts, left: Tickets | None = None
     ) -> tuple[dict[bytes, bytes | None], list[tuple[Any, ...]]]:
-        """The records and steps by which a version has other facts, in another record, and these tickets left."""
+        """The records and steps by which a version has other facts, in another record, and these tickets or its own."""
         key, policy = version.key, version.key.policy.encoded()
         sealed = self.root.seal_key(key, facts, policy, self.open(version))
         everything = [facts if one is version else one.facts for one in key.versions]
         entry = self.root.seal_entry(key.record, _entries.of_key(key, policy, everything))
         written = {facts.record: sealed, key.record: entry, version.facts.record: None}
-        return written, [(version, "facts", facts), (version, "tickets", left)]
+        tickets = [] if left is None else [(version, "tickets", left)]
+        return written, [(version, "facts", facts), *tickets]
 
     def get(self, name: str, arena: Arena | None) -> SecureBytes:
         """A copy of an opaque secret. Only inside the gate."""

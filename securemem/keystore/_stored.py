@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 __all__ = ["Facts", "State", "StoredKey", "StoredSecret", "Version", "VersionInfo"]
 
 
+_NO_TICKET = object()  # where there are no more: each ticket is None
+
+
 class State(StrEnum):
     """Where a version of a key stands.
 
@@ -255,7 +258,7 @@ class Version(Cell):
         return min(self.key.policy.max_messages or most, most)
 
     def _take_ticket(self) -> bool:
-        return self.tickets is not None and next(self.tickets, None) is not None
+        return self.tickets is not None and next(self.tickets, _NO_TICKET) is None
 
     def _draw(self) -> None:
         """Take a ticket from a new block, unless another thread has drawn one meanwhile."""
