@@ -49,7 +49,8 @@ def of_secret(name: str, value: bytes, details: bytes = b"") -> bytes:
 
 def texts(entry: bytes) -> list[bytes]:
     """What an entry is found by: its name, URL and labels."""
-    return [entry[first:last] for first, last in texts_of(memoryview(entry)) if first < last]
+    (start, stop), *others = texts_of(memoryview(entry))
+    return [entry[start:stop], *(entry[first:last] for first, last in others if first < last)]
 
 
 class KeyEntry(Frozen):

@@ -66,7 +66,7 @@ def _line(record: bytes, texts: Iterable[bytes]) -> bytes:
 def spans(plain: memoryview) -> Iterator[tuple[int, int]]:
     """Where each entry's line begins and ends. NewerFormatError where they are written in another way."""
     at, size = 1, len(plain)
-    while at < size and plain[0] == _FORMAT:
+    while at + _HEAD <= size and plain[0] == _FORMAT:
         start, at = at, at + _HEAD + (plain[at + RECORD] << 8 | plain[at + RECORD + 1])
         if at > size:
             break
