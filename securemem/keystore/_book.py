@@ -153,6 +153,8 @@ class Book:
             if self.file.in_transaction:
                 raise StoreBusyError("the key store is being changed by this thread: use it after that call")
             self._catch_up()
+            if self.seen is state:  # what single reads see is not what transactions see
+                raise damaged(self.file.path, "it was replaced in a way that SQLite does not notice")
 
     def moved(self) -> bool:
         """Whether the file has another header than the state."""
@@ -206,8 +208,9 @@ class Book:
         (tag,) = _sum(root.secret, self.root.identity, self._stamped(known))
         if len(known) != header.count or tag != header.tag:
             raise damaged(self.file.path, "its records are not those that were written last")
-        if self.state is not None and header.generation < self.state.generation:
-            raise damaged(self.file.path, "it is an older state than one that this process has seen")
+        former = self.state
+        if former is not None and header.generation <= former.generation and sealed != former.header:
+            raise damaged(self.file.path, "it is an older state than one that this process has seen, or beside it")
         return State(number, sealed, header, known)
 
     def _stamped(self, known: dict[bytes, bytes]) -> Iterator[bytes]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "add",
     "all_in",
+    "authentic",
     "check_label",
     "encoded",
     "give_up",
@@ -60,15 +61,28 @@ def encoded(label: str, wrapped: bytes) -> bytes:
 
 def all_in(file: SqliteFile) -> Wraps:
     """Label and wrapped root key by the identities of their records; they are not known to be authentic yet."""
+    return _parsed(file.path, file.between(WRAPPED_ROOT, _LAST))
+
+
+def _parsed(path: str, records: Mapping[bytes, bytes]) -> Wraps:
     found: Wraps = {}
-    for identity, record in file.between(WRAPPED_ROOT, _LAST).items():
+    for identity, record in records.items():
         plain = record[GENERATION:]
         end = 2 + int.from_bytes(plain[:2], "big")
         try:
             found[identity] = plain[2:end].decode(), plain[end:]
         except UnicodeDecodeError:
-            raise damaged(file.path, "the label of a key-encryption key is no text") from None
+            raise damaged(path, "the label of a key-encryption key is no text") from None
     return found
+
+
+def authentic(contents: DurableContents) -> Wraps:
+    """As all_in(), each as the authenticated set has it; of a locked store, which cannot tell, as the file has it."""
+    book = contents.book
+    if not contents.gate.is_open:
+        return all_in(book.file)
+    records = {one: book.read(one) for one in book.wraps()}
+    return _parsed(book.file.path, {one: record for one, record in records.items() if record is not None})
 
 
 def give_up(kek: KeyEncryptionKey) -> None:
@@ -100,13 +114,13 @@ def wrapped_by(contents: DurableContents, kek: KeyEncryptionKey) -> bytes:
     """The root key wrapped; only inside the gate. Passphrases share their salt: one derivation tries all of them."""
     beside = getattr(kek, "beside", None)
     if beside is not None:
-        beside([wrapped for _, wrapped in all_in(contents.book.file).values()])
+        beside([wrapped for _, wrapped in authentic(contents).values()])
     return contents.root.wrapped_by(kek)
 
 
 def add(contents: DurableContents, label: str, wrapped: bytes) -> None:
     """One more key-encryption key. Only under change()."""
-    wraps = all_in(contents.book.file)
+    wraps = authentic(contents)
     if any(label == other for other, _ in wraps.values()):
         raise KeyExistsError(f"the store has a key-encryption key {label!r} already: remove it first")
     free = [number for number in range(1, MOST_WRAPPED + 1) if bytes((*bytes(RECORD - 1), number)) not in wraps]
@@ -117,7 +131,7 @@ def add(contents: DurableContents, label: str, wrapped: bytes) -> None:
 
 def remove(contents: DurableContents, label: str) -> None:
     """One less; the last stays. Only under change()."""
-    wraps = all_in(contents.book.file)
+    wraps = authentic(contents)
     found = [identity for identity, (other, _) in wraps.items() if label == other]
     if not found:
         raise KeyNotFoundError(f"the store has no key-encryption key {label!r}")
@@ -130,7 +144,7 @@ def remove(contents: DurableContents, label: str) -> None:
 
 def wrapped_for(contents: DurableContents, label: str) -> bytes:
     """What the key-encryption key of a label wrapped; only inside the gate. KeyNotFoundError where it is not there."""
-    for other, wrapped in all_in(contents.book.file).values():
+    for other, wrapped in authentic(contents).values():
         if label == other:
             return wrapped
     raise KeyNotFoundError(f"the store has no key-encryption key {label!r}")
@@ -138,7 +152,7 @@ def wrapped_for(contents: DurableContents, label: str) -> bytes:
 
 def replace(contents: DurableContents, label: str, old: bytes, new: bytes) -> None:
     """Another wrapping by the same key-encryption key. Only under change()."""
-    for identity, found in all_in(contents.book.file).items():
+    for identity, found in authentic(contents).items():
         if found == (label, old):
             return _commit(contents, {identity: encoded(label, new)})
     raise KeyNotFoundError(f"the key-encryption key {label!r} was changed meanwhile: nothing was written")
@@ -146,7 +160,7 @@ def replace(contents: DurableContents, label: str, old: bytes, new: bytes) -> No
 
 def replace_all(contents: DurableContents, label: str, wrapped: bytes) -> None:
     """One in the place of all. Only under change()."""
-    others: dict[bytes, bytes | None] = dict.fromkeys(all_in(contents.book.file))
+    others: dict[bytes, bytes | None] = dict.fromkeys(authentic(contents))
     _commit(contents, others | {WRAPPED_ROOT: encoded(label, wrapped)})
 
 

@@ -89,7 +89,7 @@ class FileKeyStore(KeyStore):
     def keks(self) -> tuple[str, ...]:
         """The labels of the key-encryption keys, the first one's is "first"."""
         self._contents.refresh()
-        return tuple(label for label, _ in _wraps.all_in(self._contents.book.file).values())
+        return tuple(label for label, _ in _wraps.authentic(self._contents).values())
 
     def add_kek(self, kek: KeyEncryptionKey, label: str) -> None:
         """Let one more key-encryption key open the store. label: 1 to 100 printable characters, not a secret.

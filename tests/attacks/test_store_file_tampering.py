@@ -219,3 +219,62 @@ def test_a_removed_kek_cannot_be_put_back(small):
     for each in (kek, stores.passphrase()):
         with pytest.raises(StoreTamperedError):
             KeyStore.open(path, each)
+
+
+def test_a_running_process_takes_no_forged_key_encryption_key(small):
+    """Labels, salts and wrappings are taken from the authenticated set: swapped, changed or added rows are found."""
+    path, kek, _, _ = small
+    with KeyStore.open(path, kek) as store:
+        store.add_kek(stores.passphrase(), "other")
+        assert store.keks == ("first", "other")  # the control
+        now = {one: sealed for one, sealed in rows(path).items() if not any(one[:15]) and one[15]}
+        (first, one), (second, two) = sorted(now.items())
+        uses = (
+            lambda: store.keks,
+            lambda: store.remove_kek("other"),
+            lambda: store.add_kek(stores.passphrase(b"third"), "third"),
+            lambda: store.change_kek(stores.passphrase(b"third")),
+        )
+        salted = two[:-80] + bytes((two[-80] ^ 1,)) + two[-79:]
+        for forged in ({first: two, second: one}, {second: salted}, {first: one[:10] + b"x" + one[11:]}):
+            for identity, sealed in forged.items():
+                altered(path, PUT, values=(identity, sealed))
+            for use in uses:
+                with pytest.raises(StoreTamperedError):
+                    use()
+            for identity in forged:
+                altered(path, PUT, values=(identity, now[identity]))
+        altered(path, PUT, values=(bytes(15) + b"\x07", two))  # one that nobody added
+        assert store.keks == ("first", "other")
+        with pytest.raises(StoreTamperedError):
+            store.check()
+        altered(path, "DELETE FROM records WHERE id = ?", values=(bytes(15) + b"\x07",))
+        store.check()
+
+
+def test_another_history_of_the_same_length_is_found(small, tmp_path):
+    """A copy that was changed as often, put in place: by reads, changes, check() and unlock() of a running process."""
+    path, kek, _, _ = small
+    other = copied(path, tmp_path / "copy")
+    with KeyStore.open(path, kek) as store, KeyStore.open(other, kek) as there:
+        store.put("first", bytearray(b"here"))
+        there.put("first", bytearray(b"there"))
+        assert store.generation == there.generation
+        altered(other, "DELETE FROM log", "VACUUM")  # or SQLite goes by the pages that it has in memory
+        mine = path.read_bytes()
+        path.write_bytes(other.read_bytes())
+        for use in (
+            lambda: store.get("first"),
+            lambda: store.put("second", bytearray(b"x")),
+            store.check,
+            lambda: list(store),
+        ):
+            with pytest.raises(StoreTamperedError):
+                use()
+        store.lock()
+        with pytest.raises(StoreTamperedError):
+            store.unlock(kek)
+        path.write_bytes(mine)
+        store.unlock(kek)
+        with store.get("first") as found:
+            assert found == b"here"

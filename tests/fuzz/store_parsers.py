@@ -34,9 +34,12 @@ from securemem.keystore.policy import Policy
 
 FOUND = Path(__file__).with_name("found")
 RECORD = bytes(range(16))
-KEY = Key(SecureBytes.copy_of(bytes(32)))
-SECRET = SecureBytes.copy_of(b"passphrase")
 RUNS = re.compile(r"Done (\d+) runs")
+
+
+def key() -> Key:
+    """Always the same one, and none that a test elsewhere could wipe."""
+    return Key(SecureBytes.copy_of(bytes(32)))
 
 
 # The parsers: each raises what may not be, and nothing for anything else
@@ -83,10 +86,10 @@ def index(data: bytes) -> None:
 def header(data: bytes) -> None:
     """Sealed with the right key by somebody: its numbers; otherwise one error for everything."""
     with contextlib.suppress(DecryptionError):
-        Header.unsealed(KEY, RECORD, 1, data)
+        Header.unsealed(key(), RECORD, 1, data)
     if len(data) == 49:
-        sealed = KEY.encrypt(data, b"securemem header 1" + RECORD + (1).to_bytes(8, "big"))
-        read = Header.unsealed(KEY, RECORD, 1, sealed)
+        sealed = key().encrypt(data, b"securemem header 1" + RECORD + (1).to_bytes(8, "big"))
+        read = Header.unsealed(key(), RECORD, 1, sealed)
         assert read.generation == int.from_bytes(data[:8], "big")
         assert read.tag == int.from_bytes(data[16:48], "big")
 
@@ -110,7 +113,7 @@ def wrapped(data: bytes) -> None:
             assert label.encode() + rest == data[10:] or len(rest) == 0
     highest = Cost(64, 1)
     with contextlib.suppress(DecryptionError, InvalidArgumentError):
-        _, salt, cost = Passphrase(SECRET, cost=highest, highest=highest)._read(data)
+        _, salt, cost = Passphrase(SecureBytes.copy_of(b"passphrase"), cost=highest, highest=highest)._read(data)
         assert len(salt) == 16
         assert cost.memory_kib <= 64
         assert cost.passes <= 1
@@ -219,7 +222,7 @@ def seeds(name: str) -> list[bytes]:
         "entry": entries,
         "details": [many, Details(1, 1).encoded(), b""],
         "index": [b"\x01", b"\x01" + line, b"\x01" + line * 3],
-        "header": [bytes(49), KEY.encrypt(bytes(49), b"securemem header 1" + RECORD + (1).to_bytes(8, "big"))],
+        "header": [bytes(49), key().encrypt(bytes(49), b"securemem header 1" + RECORD + (1).to_bytes(8, "big"))],
         "wrapped": [bytes(8) + _wraps.encoded("first", b"rest"), b"smp\x01" + bytes(100)],
         "export_head": [
             b"smx\x01\x01" + RECORD + (4).to_bytes(4, "big") + b"wrap" + (8).to_bytes(4, "big") + bytes(8),
