@@ -15,7 +15,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from securemem import KeyStore, SecureMemError, StoreLockedError
+from securemem import KeyStore, SecureBytes, SecureMemError, StoreLockedError
 from securemem.exceptions import WrongKeyEncryptionKeyError
 from securemem.keystore.kek.key_file import KeyFile
 from tests.support import stores
@@ -72,6 +72,27 @@ def _create(_store, other):
     KeyStore.create(beside(_store.path), other).close()
 
 
+def _rename(store, _other):
+    store.rename("first", "renamed")
+
+
+def _annotate(store, _other):
+    store.set_details("first", labels=["label"], notes=SecureBytes.take(bytearray(b"notes")))
+
+
+def _import(store, _other):
+    store.import_records(exported(store.path), _own(store), replace=True)
+
+
+def _own(store):
+    return KeyFile(Path(store.path).with_name("store.key"))
+
+
+def exported(path):
+    """Where main() exported other values of the same names, and one more, before."""
+    return Path(path).with_name("exported")
+
+
 def beside(path):
     """Where backups and new stores are made."""
     return Path(path).with_name("beside")
@@ -90,6 +111,9 @@ OPERATIONS = [
     _change,
     _rotate_root,
     _clear,
+    _rename,
+    _annotate,
+    _import,
 ]
 
 
@@ -150,6 +174,14 @@ def _child(path, kek, other, operation, at, mode, number):
         os._exit(status)
 
 
+def export_others(path, kek):
+    """Make what _import() imports; the store is changed by it."""
+    with KeyStore.open(path, kek) as store:
+        store.put("first", bytearray(b"imported"))
+        store.put("another", bytearray(b"imported too"))
+        store.export_records(exported(path), kek)
+
+
 def restored(path, data):
     """Put the store back as it was, and nothing beside it."""
     path.with_name("store-journal").unlink(missing_ok=True)
@@ -181,6 +213,8 @@ def main(directory, mode_name, one_of):
     mode, number = (MODES[mode_name], 0) if mode_name in MODES else (2, int(mode_name))
     path, kek = stores.filled(directory)
     other, data = KeyFile.generate(directory / "other.key"), path.read_bytes()
+    export_others(path, kek)
+    restored(path, data)
     points, endings, chance = 0, {}, random.Random(12)
     for operation in OPERATIONS:
         before = observed(path, kek, other)

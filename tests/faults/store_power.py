@@ -144,6 +144,7 @@ def main(directory, synchronous, one_of):
     path, kek = stores.filled(made)
     other = KeyFile.generate(directory / "other.key")
     data, chance, counts = path.read_bytes(), random.Random(12), {}
+    store_child.export_others(path, kek)
     for operation in store_child.OPERATIONS:
         store_child.restored(path, data)
         before = store_child.observed(path, kek, other)

@@ -43,7 +43,7 @@ def outcomes(counted_calls, directory, mode, one_of):
 
 @pytest.mark.parametrize(("mode", "one_of"), [("kill", 2), ("torn", 4)])
 def test_killed_at_calls(counted_calls, tmp_path, mode, one_of):
-    """A dozen changes, at one of two or four calls that lock, write, sync, link or unlink: both states are seen.
+    """Fifteen changes, at one of two or four calls that lock, write, sync, link or unlink: both states are seen.
 
     "torn": the call is done before the end, and half of a write. `scripts/crash` does it at every call.
     """
