@@ -90,6 +90,7 @@ class PasswordManager(App[None]):
 
     def on_mount(self) -> None:
         """Begin to count down."""
+        self.until = time.monotonic() + self.idle
         self.set_interval(0.25, self.count_down)
         self.list_names()
         self.query_one("#search").focus()

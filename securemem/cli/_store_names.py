@@ -46,6 +46,11 @@ def _print(arguments: argparse.Namespace, items: Sequence[Item]) -> None:
 def list_(arguments: argparse.Namespace) -> int:
     """All names."""
     with opened(arguments) as store:
+        if not arguments.json and not arguments.long:
+            names = [printable(name) for name in store]  # from the index; what is said of each takes longer
+            if names:
+                write("\n".join(names))
+            return 0
         items = list(store.items())
     _print(arguments, items)
     return 0

@@ -12,6 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
+    from typing import Any
 
     from securemem.keystore._stored import StoredKey, StoredSecret
 
@@ -20,6 +21,7 @@ __all__ = [
     "NOBODY",
     "Details",
     "Item",
+    "check_encoded",
     "check_keep",
     "check_labels",
     "check_name",
@@ -64,14 +66,8 @@ class Details(Frozen):
         """What encoded() wrote; ValueError for anything else. Empty: of an entry without details."""
         if not encoded:
             return cls()
-        try:
-            version, created, changed, expires, keep, notes, labels, former, size = _HEAD.unpack_from(encoded)
-        except struct.error:
-            raise ValueError("the details end too early") from None
-        spans = list(_spans(encoded, _HEAD.size + size, labels, len(encoded)))
-        end = spans[-1][1] if spans else _HEAD.size + size
-        if version != _VERSION or len(encoded) != end + former * _FORMER.size or former > MOST_FORMER:
-            raise ValueError("the details are written in another way")
+        head, spans, end = _parts(encoded)
+        _, created, changed, expires, keep, notes, _, _, size = head
         url = encoded[_HEAD.size : _HEAD.size + size].decode()
         texts = tuple(encoded[start:stop].decode() for start, stop in spans)
         return cls(created, changed, expires, keep, notes, texts, url, tuple(_FORMER.iter_unpack(encoded[end:])))
@@ -93,6 +89,26 @@ class Details(Frozen):
     def records(self) -> list[bytes]:
         """The records that belong to it."""
         return [one for one in (self.notes, *(record for _, record in self.former)) if one != NOBODY]
+
+
+def _parts(encoded: bytes) -> tuple[tuple[Any, ...], list[tuple[int, int]], int]:
+    """The head, where the labels lie, and where the former values begin; ValueError where it is written otherwise."""
+    try:
+        head = _HEAD.unpack_from(encoded)
+    except struct.error:
+        raise ValueError("the details end too early") from None
+    version, *_, labels, former, size = head
+    spans = list(_spans(encoded, _HEAD.size + size, labels, len(encoded)))
+    end = spans[-1][1] if spans else _HEAD.size + size
+    if version != _VERSION or len(encoded) != end + former * _FORMER.size or former > MOST_FORMER:
+        raise ValueError("the details are written in another way")
+    return head, spans, end
+
+
+def check_encoded(encoded: bytes) -> None:
+    """ValueError for details that are written in a way that is not known here."""
+    if encoded:
+        _parts(encoded)
 
 
 def _spans(encoded: bytes | memoryview, at: int, count: int, end: int) -> Iterator[tuple[int, int]]:

@@ -7,7 +7,7 @@ import struct
 from securemem._frozen import Frozen
 from securemem.exceptions import NewerFormatError
 from securemem.keystore._algorithms import KeyAlgorithm, algorithm_numbered
-from securemem.keystore._details import Details, texts_in
+from securemem.keystore._details import check_encoded, texts_in
 from securemem.keystore._stored import Facts, State, StoredSecret
 from securemem.keystore.policy import Policy
 
@@ -98,7 +98,7 @@ def read(entry: bytes, record: bytes) -> KeyEntry | StoredSecret:
 def _read(reader: _Reader, record: bytes) -> KeyEntry | StoredSecret:
     kind, number = reader.take(2)
     name, details = reader.short().decode(), reader.short()
-    Details.read(details)  # ValueError where they are none
+    check_encoded(details)
     if kind == _SECRET and number == 0:
         if len(reader.left) != len(record):
             raise ValueError("no record")

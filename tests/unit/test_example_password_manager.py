@@ -162,8 +162,9 @@ def test_it_locks_itself(store, start):
     screen = start(store, "--idle", "4")
     screen.wait_for_prompt(b"Passphrase of")
     screen.type(PHRASE + b"\n")
-    screen.wait_for("locks in 0:0", "bank")
     screen.wait_for("Ctrl+L unlocks", "locked", gone=["bank.example"])
+    assert re.search(rb"locks in 0:0[0-4]", screen.raw)
+    assert b"https://bank.example" in screen.raw
 
 
 def test_the_picture_is_drawn(tmp_path):
