@@ -34,11 +34,8 @@ enum sm_status sm_arena_fits(sm_arena *arena, size_t *out, size_t length, size_t
 
 size_t sm_secret_purge(void);
 
-enum sm_status sm_page_lock(uint64_t *ticket, const void *address, size_t length, bool on_fault);
-enum sm_status sm_page_unlock(const void *address, size_t length, bool on_fault, uint64_t ticket);
 enum sm_status sm_page_undo(const void *address, size_t length);
 enum sm_status sm_page_is_locked(bool *out, const void *address, size_t length);
-bool sm_page_lock_lives(const void *address, size_t length, uint64_t ticket);
 
 struct sm_unlocking { size_t unlocked_bytes; size_t gap_bytes; uint64_t gap_nanoseconds; };
 enum sm_status sm_lock_all(bool current, bool future, bool on_fault);

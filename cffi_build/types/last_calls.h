@@ -16,10 +16,10 @@ typedef struct {
     } calls[MOST_LAST_CALLS];
 } LastCalls;
 
-/* Registers args[0] with the arguments after it; None, or NULL: raised. */
+/* Registers calls, each a tuple of a compiled function and its arguments: all of them, or none.  None, or NULL: raised. */
 PyObject *last_calls_add(LastCalls *self, PyObject *const *args, Py_ssize_t count, bool always);
-/* What args[1] makes of the arguments after it; args[0] is called with that at the end, in any case. */
-PyObject *last_calls_acquire(LastCalls *self, PyObject *const *args, Py_ssize_t count);
+/* What args[1] makes of the arguments after it; args[0] is called with that at the end. */
+PyObject *last_calls_acquire(LastCalls *self, PyObject *const *args, Py_ssize_t count, bool always);
 /* Makes them, the last one first, with no exception set; forgets them.  Where one fails the others are made all the
  * same, and false is answered with its exception set. */
 bool last_calls_make(LastCalls *self, bool failed);

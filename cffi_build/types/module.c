@@ -10,6 +10,7 @@
 #include "file_type.h"
 #include "gate.h"
 #include "heap_module.h"
+#include "page_lock_type.h"
 #include "read_file.h"
 #include "scope.h"
 #include "sources.h"
@@ -51,6 +52,7 @@ static PyMethodDef functions[] = {
     {"transfer", (PyCFunction)(void (*)(void))files_transfer, METH_FASTCALL,
      "transfer(source, target, work, /, *arguments)\n--\n\nReturns work(reader, writer, *arguments); the target appears "
      "whole, or not at all."},
+    {"page_lock", page_lock, METH_VARARGS, "page_lock(buffer, on_fault, /)\n--\n\nA PageLock on a buffer's pages."},
     {"read_file", files_read, METH_O, "read_file(path, /)\n--\n\nAll bytes of a file, opened, read and closed in this call."},
     {NULL, NULL, 0, NULL},
 };
@@ -73,7 +75,8 @@ static int make_types(void) {
     if (secret == NULL || Reveal_Type == NULL || ArenaHandle_Type == NULL) return -1;
     if (Scope_Type == NULL || Cipher_Type == NULL || Prepared_Type == NULL) return -1;
     Section_Type = section_type_make();
-    if (Section_Type == NULL || ending_start() != 0 || memoryviews_start() != 0) return -1;
+    PageLock_Type = page_lock_type_make();
+    if (Section_Type == NULL || PageLock_Type == NULL || ending_start() != 0 || memoryviews_start() != 0) return -1;
     Gate_Type = gate_type_make();
     Cell_Type = cell_type_make();
     Keeper_Type = keeper_type_make();
@@ -108,6 +111,7 @@ static int execute(PyObject *module) {
     if (PyModule_AddObjectRef(module, "Reveal", (PyObject *)Reveal_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Cipher", (PyObject *)Cipher_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Prepared", (PyObject *)Prepared_Type) != 0) return -1;
+    if (PyModule_AddObjectRef(module, "PageLock", (PyObject *)PageLock_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Gate", (PyObject *)Gate_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Cell", (PyObject *)Cell_Type) != 0) return -1;
     if (PyModule_AddObjectRef(module, "Tickets", (PyObject *)Tickets_Type) != 0) return -1;

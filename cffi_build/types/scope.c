@@ -236,7 +236,11 @@ static PyObject *on_failure(Scope *self, PyObject *const *args, Py_ssize_t count
 }
 
 static PyObject *acquire(Scope *self, PyObject *const *args, Py_ssize_t count) {
-    return has_room(self) ? last_calls_acquire(&self->last_calls, args, count) : NULL;
+    return has_room(self) ? last_calls_acquire(&self->last_calls, args, count, true) : NULL;
+}
+
+static PyObject *keep(Scope *self, PyObject *const *args, Py_ssize_t count) {
+    return has_room(self) ? last_calls_acquire(&self->last_calls, args, count, false) : NULL;
 }
 
 static PyObject *check(Scope *self, PyObject *ignored) {
@@ -266,12 +270,14 @@ static PyMethodDef methods[] = {
      "receive($self, view, function, /, *arguments)\n--\n\nCalls a function that gives fresh bytes, moves as many as the "
      "view takes into it,\nand zeroes the bytes where they lie."},
     {"at_end", (PyCFunction)(void (*)(void))at_end, METH_FASTCALL,
-     "at_end($self, function, /, *arguments)\n--\n\nHas a compiled function called at the end; in a child forked "
-     "meanwhile it is not.\nWhat it raises is dropped where the operation failed."},
+     "at_end($self, /, *calls)\n--\n\nEach a tuple of a compiled function and its arguments, called at the end, the last "
+     "first;\nnot in a child forked meanwhile.  What one raises is dropped where the operation failed."},
     {"on_failure", (PyCFunction)(void (*)(void))on_failure, METH_FASTCALL,
-     "on_failure($self, function, /, *arguments)\n--\n\nThe same, only if the operation fails."},
+     "on_failure($self, /, *calls)\n--\n\nThe same, only if the operation fails."},
     {"acquire", (PyCFunction)(void (*)(void))acquire, METH_FASTCALL,
      "acquire($self, release, make, /, *arguments)\n--\n\nmake(*arguments), for which release() is called at the end."},
+    {"keep", (PyCFunction)(void (*)(void))keep, METH_FASTCALL,
+     "keep($self, release, make, /, *arguments)\n--\n\nThe same, released only if the operation fails."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -70,7 +70,7 @@ class Contents:
                 "a store with a timer needs a key-encryption key: without one, its keys would be lost when it locks"
             )
         self.gate: Gate = Gate()
-        scope.on_failure(self.gate.shut)
+        scope.on_failure((self.gate.shut,))
         self.root: RootKey = RootKey(self.gate)
         self.records: Records = MemoryRecords() if records is None else records
         self.entries: dict[str, StoredKey | StoredSecret] = {}
@@ -130,8 +130,8 @@ class Contents:
 
     def _told_use(self, work: Callable[Concatenate[C, Any, P], R], cell: C, /, *args: P.args, **_: P.kwargs) -> R:
         """`Gate.use`, and the audit is told of it."""
-        result: R = operate(0, self._use_and_tell, work, cell, args)
-        return result
+        tell: Callable[..., R] = self._use_and_tell
+        return operate(0, tell, work, cell, args)  # in no local of a kept traceback
 
     def _use_and_tell(
         self, _scope: Scope, work: Callable[..., Any], cell: Version | Kept, args: tuple[Any, ...]

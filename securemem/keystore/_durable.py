@@ -49,7 +49,7 @@ def _create_in_memory(
     scope: Scope, path: str, kek: KeyEncryptionKey, arena: Arena | None, page: int | None
 ) -> SecureBytes:
     contents = Contents(scope, None, arena, Timers(None, None), None)
-    scope.at_end(contents.gate.shut)
+    scope.at_end((contents.gate.shut,))
     return contents.gate.run(_create, contents, path, kek, page)
 
 
@@ -109,6 +109,8 @@ class DurableContents(Contents):
 
     def _unlock_file(self, scope: Scope, kek: KeyEncryptionKey) -> None:
         self.book.file.open(scope)
+        if not self.gate.is_open:
+            scope.on_failure((self.gate.shut,))
         secret = self._unwrapped(kek)
         found: list[State] = []
         self.gate.reopen(self.root.cell, self._recovered_and_checked, secret, found)
@@ -286,8 +288,7 @@ class DurableContents(Contents):
         self.refresh()
         now: Any = cell if follows is None else follows.primary
         use: Any = self.gate.use if self._audit is None else self._told_use
-        result: R = use(work, now, *args)
-        return result
+        return use(work, now, *args)  # type: ignore[no-any-return]  # in no local of a kept traceback
 
     def use_any(
         self,

@@ -201,7 +201,9 @@ def _take_key(contents: Contents, reading: Reading, read: _entries.KeyEntry, wri
         fits = False
     if not fits or not numbers or numbers != list(range(1, len(numbers) + 1)) or states.count(State.PRIMARY) > 1:
         raise _export_format.damaged()
-    both = [_take_version(contents, reading, key, facts, policy, written) for facts in read.versions]
+    both = []  # made in a loop: a comprehension is a function, whose frame would keep the reading's key in a traceback
+    for facts in read.versions:
+        both.append(_take_version(contents, reading, key, facts, policy, written))  # noqa: PERF401 - see above
     if key.algorithm.cipher is not None and key.algorithm.most_messages <= _RANDOM_NONCES and State.PRIMARY in states:
         with SecureBytes.random(key.algorithm.size, arena=contents.arena) as new:
             facts = Facts(len(both) + 1, os.urandom(16), State.PRIMARY, new_record())

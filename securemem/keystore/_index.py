@@ -201,7 +201,10 @@ class _Edit:
 
 def _parsed(scope: Scope, plain: SecureBytes) -> dict[bytes, Line]:
     view = scope.read(plain, "the index")
-    return {bytes(view[start : start + RECORD]): (plain, start, stop) for start, stop in spans(view)}
+    found: dict[bytes, Line] = {}
+    for start, stop in spans(view):  # a comprehension is a function, whose frame would keep the index in a traceback
+        found[bytes(view[start : start + RECORD])] = (plain, start, stop)
+    return found
 
 
 def _is_same(scope: Scope, former: Line, line: bytes) -> bool:

@@ -72,6 +72,8 @@ class Timers:
             return
         try:
             _thread.start_new_thread(_watch, (weakref.ref(locked), self, locked.gate.epoch + 1))
+        except RecursionError:  # no refusal of a thread
+            raise
         except RuntimeError as error:
             raise StoreTimerError(
                 "no thread can be started for the store's timers, so it stays locked: end some threads, or raise "

@@ -69,7 +69,7 @@ class FileKeyStore(KeyStore):
 
     def _begin(self, scope: Scope, *arguments: Any) -> None:
         self._contents = DurableContents(scope, *arguments)
-        self._keeper = Keeper(self._contents.gate)
+        self._keeper = Keeper(self._contents.gate, self._contents.book.file.closing)
         _whole.leave_the_past(self._contents)
 
     @property

@@ -114,8 +114,8 @@ class KeyStore(Catalogue):
         Raises StoreExistsError where there is a file, ExposedFileError where other users may change its directory,
         MissingFileError where there is no directory, StoreFileError, and what kek.wrap() raises.
         """
-        made: FileKeyStore = import_module("securemem.keystore.file_store").create(path, kek, **options)
-        return made
+        make: Callable[..., FileKeyStore] = import_module("securemem.keystore.file_store").create
+        return make(path, kek, **options)  # in no local of a kept traceback
 
     @staticmethod
     def open(
@@ -127,9 +127,8 @@ class KeyStore(Catalogue):
         store, NewerFormatError, MissingFileError, ExposedFileError where other users may read or replace it,
         StoreFileError; the file is then left as it was.
         """
-        module = import_module("securemem.keystore.file_store")
-        opened: FileKeyStore = module.FileKeyStore(path, kek, at_least=at_least, **options)
-        return opened
+        make: Callable[..., FileKeyStore] = import_module("securemem.keystore.file_store").FileKeyStore
+        return make(path, kek, at_least=at_least, **options)  # in no local of a kept traceback
 
     # Keys
 

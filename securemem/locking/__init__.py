@@ -19,10 +19,11 @@ from securemem.exceptions import HardLimitError, LockFlagsError, SizeError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import Any, NoReturn, Self
-
     from typing_extensions import Buffer  # for the type checker: nothing is imported at run time
+
+    from securemem._types import PageLock
+else:
+    PageLock = binding.PageLock
 
 __all__ = [
     "LockLimit",
@@ -44,72 +45,6 @@ __all__ = [
 ]
 
 
-class PageLock:
-    """A lock on the pages that a buffer lies in, made by `mlock`; a context manager that unlocks at its end.
-
-    It holds the buffer, so that the memory stays where it is: a bytearray cannot be resized, an mmap not be closed.
-    When the object is dropped, it unlocks too. In a forked child it is void, for locks are not inherited: `held` is
-    False there, and unlock() does nothing. Where the memory was unmapped behind the buffer's back, the kernel's lock
-    is gone with it; unlock() says nothing, `verify_locks` counts it.
-    """
-
-    __slots__ = ("__weakref__", "_exports", "_on_fault", "_ticket")
-
-    _exports: list[Any]  # cffi's view of the buffer, none once unlocked: two threads cannot both pop it
-    _ticket: int
-    _on_fault: bool
-
-    def __new__(cls) -> Self:
-        """Refuse: `mlock` makes them."""
-        raise TypeError("a PageLock is made by securemem.locking.mlock()")
-
-    def unlock(self) -> None:
-        """Give the lock back and let go of the buffer; may be called again.
-
-        A page is unlocked when no other PageLock holds it, unless it holds secrets, or a mlockall() of this module is
-        in force (munlockall() then unlocks it). Raises MappingLimitError where the kernel would have to split a
-        mapping and may not: the pages then stay locked, and only munlockall() or unmapping unlocks them.
-        """
-        try:
-            export = self._exports.pop()
-        except IndexError:
-            return
-        binding.page_unlock(export, self._on_fault, self._ticket)
-
-    @property
-    def held(self) -> bool:
-        """Whether this lock counts: not given back, made in this process, and no page of it undone by munlock()."""
-        return any(binding.page_lock_lives(export, self._ticket) for export in self._exports)
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the buffer; the lock covers the whole pages that they lie in. 0 once unlocked."""
-        return sum(map(len, self._exports))
-
-    def __enter__(self) -> Self:
-        """Return the lock itself."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Unlock."""
-        self.unlock()
-
-    def __del__(self) -> None:
-        """Unlock, if nobody did: memory given back to an allocator must not stay locked."""
-        if self._exports:
-            self.unlock()
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse: a lock is on memory of this process, also once it was given back."""
-        raise TypeError("a PageLock cannot be pickled or copied: it locks memory of this process")
-
-    def __repr__(self) -> str:
-        """Tell the size and the state, not the address."""
-        return f"<PageLock of {self.nbytes} bytes>" if self.held else "<PageLock, not held>"
-
-
 def mlock(buffer: Buffer, *, on_fault: bool = False) -> PageLock:
     """Lock the pages that a buffer lies in into RAM, until the PageLock is given back.
 
@@ -127,11 +62,7 @@ def mlock(buffer: Buffer, *, on_fault: bool = False) -> PageLock:
     unlocked again unless another PageLock holds them. A lock that somebody set there without this module is lost.
     Mappings of devices and of huge page files are passed over by the kernel without an error: see `is_locked`.
     """
-    on_fault = bool(on_fault)
-    export, ticket = binding.page_lock(buffer, on_fault)
-    lock = object.__new__(PageLock)
-    lock._exports, lock._ticket, lock._on_fault = [export], ticket, on_fault
-    return lock
+    return binding.page_lock(buffer, bool(on_fault))
 
 
 def munlock(buffer: Buffer) -> None:

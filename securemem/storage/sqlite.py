@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import errno
 import os
-import sqlite3
-import time
-from urllib.parse import quote
+import weakref
 
 from securemem.exceptions import ForeignFileError, NewerFormatError, StoreBusyError, StoreExistsError
 from securemem.storage import _paths
+from securemem.storage._connections import close, connector, patiently, set_up
 from securemem.storage._sqlite_errors import damaged, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
@@ -28,8 +28,6 @@ FORMAT = 1
 _APPLICATION = 0x534D4B53  # "SMKS", in SQLite's own header
 _MAGIC = b"SQLite format 3\0"
 _PAGE = 4096
-_PATIENCE = 60.0  # seconds to wait for other processes
-_PAUSE = 0.0005
 _LOGGED = 256  # of the last changes it is told which records they were of
 _LONGEST_LOG = 4096  # bytes; a change of more is not told of
 _SCHEMA = (
@@ -37,17 +35,8 @@ _SCHEMA = (
     ("log", "CREATE TABLE log (generation INTEGER PRIMARY KEY, changed BLOB NOT NULL)"),
     ("records", "CREATE TABLE records (id BLOB PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID"),
 )  # fmt: skip
-_EACH = (
-    "PRAGMA trusted_schema=OFF",
-    "PRAGMA temp_store=MEMORY",
-    "PRAGMA cell_size_check=ON",
-    "PRAGMA mmap_size=0",
-    "PRAGMA cache_spill=OFF",
-    "PRAGMA synchronous=EXTRA",
-    "PRAGMA secure_delete=ON",
-)
-
 _left_to_the_parent: list[sqlite3.Connection] = []  # closing them in a forked child could undo the parent's change
+_files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
 _open_files: dict[tuple[int, int], set[object]] = {}  # by device and inode, something for each who has it open
 
 
@@ -55,9 +44,10 @@ class SqliteFile:
     """The file of one store; every method raises StoreTamperedError, StoreFileError, StoreBusyError, OutOfMemoryError.
 
     Two connections: one for single reads by any thread, one for transactions, which one thread has at a time.
+    closing: the calls that close it, while it is open, as `_types.Scope` takes them.
     """
 
-    __slots__ = ("__weakref__", "_changes", "_inode", "_mark", "_pid", "_reads", "path")
+    __slots__ = ("__weakref__", "_changes", "_inode", "_mark", "_pid", "_reads", "closing", "path")
 
     def __init__(self, path: str) -> None:
         self.path: str = path
@@ -66,6 +56,8 @@ class SqliteFile:
         self._mark = object()
         self._reads: sqlite3.Connection | None = None
         self._changes: sqlite3.Connection | None = None
+        self.closing: list[tuple[Any, ...]] = []
+        _files.add(self)
 
     # Making, opening, closing
 
@@ -76,7 +68,7 @@ class SqliteFile:
         """Make the file, whole or not at all. StoreExistsError where there is one of that name."""
         check_new(path)
         name = told(path, _new_file, scope, path)
-        told(path, _fill, name, header, records, page or _PAGE)
+        told(path, _fill, scope, name, header, records, page or _PAGE)
         told(path, _publish, name, path)
         told(path, _paths.sync_directory, scope, path)
 
@@ -95,13 +87,14 @@ class SqliteFile:
         if not marks:  # closing a second descriptor would drop SQLite's locks on the first
             told(self.path, self._check_start)
         self._pid = os.getpid()
-        for name in ("_reads", "_changes"):
-            connection = told(self.path, _connected, self.path)
-            scope.on_failure(connection.close)
-            scope.on_failure(setattr, self, name, None)
-            setattr(self, name, connection)
-        scope.on_failure(marks.discard, self._mark)
+        scope.on_failure((self.closing.clear,), (setattr, self, "_reads", None), (setattr, self, "_changes", None))
+        self._reads = told(self.path, scope.keep, close, connector(self.path))
+        self._changes = told(self.path, scope.keep, close, connector(self.path))
+        scope.on_failure((marks.discard, self._mark))
         marks.add(self._mark)
+        self.closing += ((marks.discard, self._mark), (close, self._reads), (close, self._changes))
+        for one in (self._reads, self._changes):
+            told(self.path, set_up, one)
         told(self.path, self._check_format)
 
     def _check_start(self) -> None:
@@ -129,10 +122,10 @@ class SqliteFile:
 
     def _check_format(self) -> None:
         connection = self._connection()
-        one = [_patiently(connection, f"PRAGMA {name}")[0][0] for name in ("application_id", "user_version")]
+        one = [patiently(connection, f"PRAGMA {name}")[0][0] for name in ("application_id", "user_version")]
         self._check_numbers(*one)
         mode, vacuum, encoding = (
-            _patiently(connection, f"PRAGMA {name}")[0][0] for name in ("journal_mode", "auto_vacuum", "encoding")
+            patiently(connection, f"PRAGMA {name}")[0][0] for name in ("journal_mode", "auto_vacuum", "encoding")
         )
         if (mode, vacuum, encoding) != (b"delete", 0, b"UTF-8"):
             raise damaged(self.path, "a setting of the database is another one")
@@ -150,15 +143,14 @@ class SqliteFile:
         if not self.is_open:
             self._leave_to_the_parent()
             return
-        scope.at_end(_open_files[self._inode].discard, self._mark)
-        for name in ("_reads", "_changes"):
-            connection = getattr(self, name)
-            scope.at_end(connection.close)
-            scope.at_end(setattr, self, name, None)
+        scope.at_end(
+            *self.closing, (self.closing.clear,), (setattr, self, "_reads", None), (setattr, self, "_changes", None)
+        )
 
     def _leave_to_the_parent(self) -> None:
         """In a forked child: let go of the parent's connections without closing them."""
         _left_to_the_parent.extend(one for one in (self._reads, self._changes) if one is not None)
+        self.closing.clear()
         self._reads = self._changes = None
 
     @property
@@ -179,7 +171,7 @@ class SqliteFile:
     # Single reads, by any thread
 
     def _all(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        return told(self.path, _patiently, self._connection(), query, values)
+        return told(self.path, patiently, self._connection(), query, values)
 
     def header(self) -> tuple[int, bytes]:
         """How often the root key was changed, and the sealed header, as they are in the file now."""
@@ -215,9 +207,9 @@ class SqliteFile:
         self.rollback()
         if write:
             self._check_place()
-        scope.at_end(self._changing().rollback)  # changes nothing where none goes on
-        told(self.path, _patiently, self._changing(), "BEGIN IMMEDIATE" if write else "BEGIN")
-        told(self.path, _patiently, self._changing(), "SELECT one FROM header")  # from here on it sees one state
+        scope.at_end((self._changing().rollback,))  # changes nothing where none goes on
+        told(self.path, patiently, self._changing(), "BEGIN IMMEDIATE" if write else "BEGIN")
+        told(self.path, patiently, self._changing(), "SELECT one FROM header")  # from here on it sees one state
 
     def _check_place(self) -> None:
         found = _paths.check_file(self.path)
@@ -236,14 +228,12 @@ class SqliteFile:
 
     def current_header(self) -> tuple[int, bytes]:
         """As header(), of the transaction's state."""
-        return self._checked_header(
-            told(self.path, _patiently, self._changing(), "SELECT root, sealed FROM header", ())
-        )
+        return self._checked_header(told(self.path, patiently, self._changing(), "SELECT root, sealed FROM header", ()))
 
     def current(self, identity: bytes) -> bytes | None:
         """As read(), of the transaction's state."""
         query = "SELECT sealed FROM records WHERE id = ?"
-        rows = told(self.path, _patiently, self._changing(), query, (identity,))
+        rows = told(self.path, patiently, self._changing(), query, (identity,))
         return self._checked(rows[0][0]) if rows else None
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
@@ -256,7 +246,7 @@ class SqliteFile:
     def changed(self, after: int, until: int) -> set[bytes] | None:
         """The identities that were changed after a generation; None where that is not told. A hint: check the set."""
         query = "SELECT changed FROM log WHERE generation > ? AND generation <= ?"
-        found = told(self.path, _patiently, self._changing(), query, (after, until))
+        found = told(self.path, patiently, self._changing(), query, (after, until))
         if len(found) != until - after or any(type(one) is not bytes for (one,) in found):
             return None
         return {one[at : at + 16] for (one,) in found for at in range(0, len(one), 16)}
@@ -283,7 +273,7 @@ class SqliteFile:
         target = _paths.absolute(path)
         check_new(target)
         name = told(target, _new_file, scope, target)
-        told(target, _copy, self._connection(), name, changed)
+        told(target, _copy, scope, self._connection(), name, changed)
         told(target, _publish, name, target)
         told(target, _paths.sync_directory, scope, target)
 
@@ -291,7 +281,7 @@ class SqliteFile:
 def _new_file(scope: Scope, path: str) -> str:
     """The name of an empty file beside a path, of mode 0600, that is gone at the end of the operation."""
     name = f"{path}.{os.urandom(8).hex()}.new"
-    scope.at_end(os.unlink, name)
+    scope.at_end((os.unlink, name))
     os.mknod(name, 0o600)  # refuses what is there, and leaves no descriptor open
     return name
 
@@ -303,49 +293,19 @@ def check_new(path: str) -> None:
         raise StoreExistsError(errno.EEXIST, "there is a file already: open() it, or choose another path", path)
 
 
-def _patiently(
-    connection: sqlite3.Connection, statement: str, values: tuple[object, ...] = ()
-) -> list[tuple[Any, ...]]:
-    """Do it once other processes let it; the rows.
-
-    It is asked for often: SQLite's own pauses grow to the time of many changes, and a process that pauses longer than
-    others gets no turn.
-    """
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            return connection.execute(statement, values).fetchall()
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
-                raise
-        time.sleep(_PAUSE * (1 + os.urandom(1)[0] / 255))
-
-
-def _connected(path: str) -> sqlite3.Connection:
-    """A connection with every setting made; each statement on it is to be done patiently, as SQLite does not wait."""
-    connection = sqlite3.connect(
-        f"file:{quote(path)}?mode=rw", uri=True, timeout=0, isolation_level=None, check_same_thread=False
-    )
-    connection.text_factory = bytes
-    for setting in _EACH:
-        _patiently(connection, setting)  # a setting reads the file too, which another process may be changing
-    return connection
-
-
-def _fill(name: str, header: bytes, records: Mapping[bytes, bytes], page: int) -> None:
-    connection = _connected(name)
-    try:
-        connection.execute(f"PRAGMA page_size={page}")
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute(f"PRAGMA application_id={_APPLICATION}")
-        connection.execute(f"PRAGMA user_version={FORMAT}")
-        for _, sql in _SCHEMA:
-            connection.execute(sql)
-        connection.execute("INSERT INTO header VALUES (1, 1, ?)", (header,))
-        connection.executemany("INSERT INTO records VALUES (?, ?)", records.items())
-        connection.execute("COMMIT")
-    finally:
-        connection.close()
+def _fill(scope: Scope, name: str, header: bytes, records: Mapping[bytes, bytes], page: int) -> None:
+    connection = scope.acquire(close, connector(name))
+    set_up(connection)
+    connection.execute(f"PRAGMA page_size={page}")
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(f"PRAGMA application_id={_APPLICATION}")
+    connection.execute(f"PRAGMA user_version={FORMAT}")
+    for _, sql in _SCHEMA:
+        connection.execute(sql)
+    connection.execute("INSERT INTO header VALUES (1, 1, ?)", (header,))
+    connection.executemany("INSERT INTO records VALUES (?, ?)", records.items())
+    connection.execute("COMMIT")
+    connection.close()
 
 
 def _write(
@@ -367,19 +327,18 @@ def _write(
         connection.execute("INSERT OR REPLACE INTO log VALUES (?, ?)", (generation, changed))
     connection.execute("DELETE FROM log WHERE generation <= ? OR generation > ?", (generation - _LOGGED, generation))
     connection.execute("UPDATE header SET root = ?, sealed = ?", (root, header))
-    _patiently(connection, "COMMIT")
+    patiently(connection, "COMMIT")
 
 
-def _copy(source: sqlite3.Connection, name: str, changed: Callable[[int, bytes], bytes]) -> None:
-    target = _connected(name)
-    try:
-        source.backup(target)
-        ((root, header),) = target.execute("SELECT root, sealed FROM header").fetchall()
-        target.execute("BEGIN IMMEDIATE")
-        target.execute("UPDATE header SET sealed = ?", (changed(root, header),))
-        target.execute("COMMIT")
-    finally:
-        target.close()
+def _copy(scope: Scope, source: sqlite3.Connection, name: str, changed: Callable[[int, bytes], bytes]) -> None:
+    target = scope.acquire(close, connector(name))
+    set_up(target)
+    source.backup(target)
+    ((root, header),) = target.execute("SELECT root, sealed FROM header").fetchall()
+    target.execute("BEGIN IMMEDIATE")
+    target.execute("UPDATE header SET sealed = ?", (changed(root, header),))
+    target.execute("COMMIT")
+    target.close()
 
 
 def _publish(name: str, path: str) -> None:
@@ -388,3 +347,12 @@ def _publish(name: str, path: str) -> None:
         os.link(name, path, follow_symlinks=False)
     except FileExistsError:
         raise StoreExistsError(errno.EEXIST, "there is a file already: choose another path", path) from None
+
+
+def _after_fork() -> None:
+    _open_files.clear()
+    for file in tuple(_files):
+        file._leave_to_the_parent()  # noqa: SLF001 - a function of this module
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from securemem import KeyStore, SecureMemError
 from securemem.keystore.kek.key_file import KeyFile
-from securemem.storage import sqlite
+from securemem.storage import _connections
 from tests.faults import store_child
 from tests.support import stores
 
@@ -137,7 +137,7 @@ def _laid_out(directory, files):
 
 def main(directory, synchronous, one_of):
     """Every operation, the power cut after each thing that it does."""
-    sqlite._EACH = tuple(one.replace("EXTRA", synchronous) for one in sqlite._EACH)
+    _connections._EACH = tuple(one.replace("EXTRA", synchronous) for one in _connections._EACH)
     made, cut = directory / "made", directory / "cut"
     for each in (made, cut):
         each.mkdir(mode=0o700)

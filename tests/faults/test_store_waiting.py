@@ -10,7 +10,7 @@ import pytest
 
 from securemem import KeyStore
 from securemem.exceptions import StoreBusyError
-from securemem.storage import sqlite
+from securemem.storage import _connections
 from tests.support import programs, stores
 
 HOLDER = """
@@ -62,7 +62,7 @@ def test_waiting_ends(tmp_path, monkeypatch):
     """A file that is held for longer than a store waits: StoreBusyError by each step, and all works afterwards."""
     tmp_path.chmod(0o700)
     path, kek = stores.filled(tmp_path)
-    monkeypatch.setattr(sqlite, "_PATIENCE", 0.1)
+    monkeypatch.setattr(_connections, "_PATIENCE", 0.1)
     with KeyStore.open(path, kek) as store:
         with held(path, 60, 60):
             with pytest.raises(StoreBusyError):

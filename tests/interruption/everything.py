@@ -1,6 +1,6 @@
 """Interrupts all operations of the table, or those whose name has a part, each in a process of its own.
 
-    python -m tests.interruption.everything [--all] [--seed N] [NAME-PART]
+    python -m tests.interruption.everything [--all] [--seed N] [--visits N] [--only KIND] [NAME-PART]
 
 prints a line for each, with how many attempts were made, and what is wrong; ends with the number of operations with
 problems, at most 100.
@@ -21,6 +21,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--all", action="store_true", help="every step, and not a sample")
     parser.add_argument("--seed", default="1")
+    parser.add_argument("--visits", default="4", help="how often one bytecode is interrupted, with --all")
+    parser.add_argument("--only", default="", help="what goes wrong, such as KeyboardInterrupt")
     parser.add_argument("part", nargs="?", default="", metavar="NAME-PART")
     words = parser.parse_args()
     failed = attempts = 0
@@ -28,7 +30,16 @@ def main() -> int:
         if words.part.lower() not in operation.name.lower():
             continue
         began = time.monotonic()
-        found = report(operation.name, "--seed", words.seed, *(["--all"] if words.all else []), timeout=7200)
+        options = [
+            "--seed",
+            words.seed,
+            "--visits",
+            words.visits,
+            "--only",
+            words.only,
+            *(["--all"] if words.all else []),
+        ]
+        found = report(operation.name, *options, timeout=7200)
         attempts += found["attempts"]
         failed += bool(found["problems"])
         took = time.monotonic() - began

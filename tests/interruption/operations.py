@@ -6,7 +6,9 @@ from tests.interruption import (
     crypto_operations,
     defects,
     doors_operations,
-    keystore_operations,
+    file_store_operations,
+    kek_operations,
+    process_operations,
     secure_bytes_operations,
     store_operations,
 )
@@ -14,14 +16,10 @@ from tests.interruption import (
 OPERATIONS = [
     *secure_bytes_operations.OPERATIONS,
     *crypto_operations.OPERATIONS,
-    *keystore_operations.OPERATIONS,
     *store_operations.OPERATIONS,
+    *file_store_operations.OPERATIONS,
+    *kek_operations.OPERATIONS,
     *doors_operations.OPERATIONS,
+    *process_operations.OPERATIONS,
 ]
 EVERY = {one.name: one for one in [*OPERATIONS, *defects.OPERATIONS]}
-# What is known to fail, and what mends it.
-_SESSION = "a session that the interrupted program still holds keeps its key expanded in ordinary memory, as documented"
-OWED: dict[str, str] = {
-    "KeyStore: session.decrypt": _SESSION,
-    "KeyStore: lock with a session": _SESSION,
-}

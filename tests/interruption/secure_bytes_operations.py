@@ -21,7 +21,7 @@ CONTENT = b"sixteen and more"
 
 
 def _on_a_secret(
-    name: str, use: Callable[[SecureBytes, SecureBytes], object], *, least: int = 0, converts: Kinds = ()
+    name: str, use: Callable[[SecureBytes, SecureBytes], object], *, least: int = 0, recovers: Kinds = ()
 ) -> Operation:
     """A use of a secret and of another one that is equal; both must be as they were, or wiped."""
 
@@ -34,7 +34,7 @@ def _on_a_secret(
 
         return Case(lambda: use(secret, twin), [secret, twin], check=check, watched=twin)
 
-    return Operation(name, make, converts, least=least, watched=True)
+    return Operation(name, make, recovers=recovers, least=least, watched=True)
 
 
 def _reveal(secret: SecureBytes, _twin: SecureBytes) -> bytes:
@@ -110,7 +110,7 @@ OPERATIONS = [
     _on_a_secret("SecureBytes.reveal writable", _write),
     _on_a_secret("SecureBytes with", _within),
     _on_a_secret("SecureBytes.freeze", lambda secret, _: secret.freeze()),
-    _on_a_secret("SecureBytes.protection", lambda secret, _: secret.protection, least=20),
+    _on_a_secret("SecureBytes.protection", lambda secret, _: secret.protection, least=20, recovers=(MemoryError,)),
     Operation("SecureBytes.wipe", _wipe, least=0),
     Operation("Arena with", _arena_life, least=20),
     Operation("Arena.close", _arena_close),

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
     from tests.support.interruption import Case, Mechanism
 
-VISITS = 4  # of one bytecode that are interrupted; the later ones have nothing new
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # where to sync a file takes no time
+VISITS = 4  # of one bytecode that are interrupted, unless said otherwise; the later ones have nothing new
 ENOUGH = {True: 20, False: 2}  # problems of all steps, of a sample: the rest would be more of them
 
 
@@ -63,25 +64,29 @@ def chosen(count: int, most: int, name: str, seed: object) -> Iterable[int]:
     return sorted([1, *others, count])
 
 
-def everywhere(driver: Driver, mechanism: Bytecodes) -> Iterable[int]:
-    """Every step; of loops that go round often (VISITS times) the first rounds, and the last step of all."""
+def everywhere(driver: Driver, mechanism: Bytecodes, most: int) -> Iterable[int]:
+    """Every step; of loops that go round often the first rounds, so many, and the last step of all."""
     mechanism.record = []
     driver.attempt(mechanism, NEVER)
     visits: Counter[tuple[CodeType, int]] = Counter()
     found = []
     for at, place in enumerate(mechanism.record, 1):
         visits[place] += 1
-        if visits[place] <= VISITS:
+        if visits[place] <= most:
             found.append(at)
     found += [len(mechanism.record), len(mechanism.record) + 1]
     mechanism.record = None
     return found
 
 
-def drive(driver: Driver, *, everything: bool, seed: int, most: int) -> dict[str, object]:
+def drive(
+    driver: Driver, *, everything: bool, seed: int, most: int, visits: int = VISITS, only: str = ""
+) -> dict[str, object]:
     """Interrupt one operation by each mechanism; the report."""
     operation, found = driver.operation, {}
     for mechanism in mechanisms():
+        if not mechanism.name.startswith(only):
+            continue
         found[mechanism.name] = 0
         if driver.broken or len(driver.problems) >= ENOUGH[everything]:
             continue
@@ -97,7 +102,7 @@ def drive(driver: Driver, *, everything: bool, seed: int, most: int) -> dict[str
         few = most if isinstance(mechanism, Bytecodes) and mechanism.kind is KeyboardInterrupt else most // 4
         numbers = chosen(count, few, operation.name, seed)
         if everything and isinstance(mechanism, Bytecodes):
-            numbers = everywhere(driver, mechanism)
+            numbers = everywhere(driver, mechanism, visits)
         for at in numbers:
             driver.attempt(mechanism, at)
             if driver.broken or len(driver.problems) >= ENOUGH[everything]:
@@ -111,7 +116,7 @@ def stand_for_scans(name: str, seed: str, scans: int) -> None:
 
     operation = EVERY[name]
     counted, mechanism = Bytecodes(KeyboardInterrupt), Bytecodes(KeyboardInterrupt)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         driver = Driver(operation, Path(folder))
         driver.attempt(counted, NEVER)
 
@@ -137,10 +142,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--most", type=int, default=40, help="steps of a sample")
     parser.add_argument("--patience", type=float, default=PATIENCE, help="seconds until what does not return hangs")
+    parser.add_argument("--visits", type=int, default=VISITS, help="of one bytecode, with --all")
+    parser.add_argument("--only", default="", help="what goes wrong: how its name begins, such as KeyboardInterrupt")
     words = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
         driver = Driver(EVERY[words.operation], Path(folder), patience=words.patience)
-        report = drive(driver, everything=words.all, seed=words.seed, most=words.most)
+        report = drive(
+            driver,
+            everything=words.all,
+            seed=words.seed,
+            most=words.most,
+            visits=words.visits,
+            only=words.only,
+        )
         print(json.dumps(report))
     sys.stdout.flush()
     os._exit(0)  # a thread that hangs must not keep this process

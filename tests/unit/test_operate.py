@@ -279,16 +279,17 @@ def test_result_passes_through_and_no_reference_is_kept():
 @pytest.mark.parametrize("fails", [False, True])
 def test_what_is_registered_is_called_at_the_end_in_c(fails, tmp_path):
     """Last first: at_end() in any case, on_failure() where it failed, and the release of what was acquired."""
-    removed, kept, calls = tmp_path / "removed", tmp_path / "kept", []
+    removed, kept, calls, opened = tmp_path / "removed", tmp_path / "kept", [], []
     removed.touch()
     kept.touch()
 
     def work(scope):
-        scope.at_end(calls.append, "first registered")
-        scope.at_end(calls.append, "second")
-        scope.on_failure(os.unlink, kept)
-        scope.at_end(os.unlink, removed)
+        scope.at_end((calls.append, "first registered"), (calls.append, "with it"))
+        scope.at_end((calls.append, "second"))
+        scope.on_failure((os.unlink, kept))
+        scope.at_end((os.unlink, removed))
         file = scope.acquire(os.close, os.open, kept, os.O_RDONLY)
+        opened.append(scope.keep(os.close, os.open, kept, os.O_RDONLY))
         os.fstat(file)
         if fails:
             raise KeyboardInterrupt
@@ -300,7 +301,8 @@ def test_what_is_registered_is_called_at_the_end_in_c(fails, tmp_path):
             operate(0, work)
     else:
         assert operate(0, work) > 2
-    assert calls == ["second", "first registered"]
+        os.close(opened[0])
+    assert calls == ["second", "with it", "first registered"]
     assert not removed.exists()
     assert kept.exists() is not fails
     assert descriptors() == before
@@ -310,8 +312,8 @@ def test_of_two_exceptions_the_first_is_told():
     """What a call at the end raises is told where the operation was right, and dropped where it failed."""
 
     def work(scope, divisor):
-        scope.at_end(os.close, -1)
-        scope.at_end(done.append, 1)
+        scope.at_end((os.close, -1))
+        scope.at_end((done.append, 1))
         return 1 / divisor
 
     done = []
@@ -329,17 +331,20 @@ def test_only_compiled_functions_are_called_at_the_end():
     def work(scope, register):
         register(scope)
 
+    done = []
     for register in (
-        lambda scope: scope.at_end(lambda: None),
-        lambda scope: scope.on_failure(print.__class__),
+        lambda scope: scope.at_end((done.append, 1), (lambda: None,)),
+        lambda scope: scope.on_failure((done.append, 1), ()),
+        lambda scope: scope.on_failure((done.append, 1), done.append),
         lambda scope: scope.acquire(os.close, lambda: 1),
-        lambda scope: scope.acquire(os.close),
-        lambda scope: scope.at_end(),
+        lambda scope: scope.acquire(lambda _: None, len, ""),
+        lambda scope: scope.keep(os.close),
     ):
         with pytest.raises(TypeError, match="compiled function"):
             operate(0, work, register)
     with pytest.raises(RuntimeError, match="too much"):
-        operate(0, work, lambda scope: [scope.at_end(len, "") for _ in range(9)])
+        operate(0, work, lambda scope: scope.at_end(*[(done.append, 1)] * 9))
+    assert done == []
 
 
 def test_an_ended_scope_takes_no_calls():
@@ -347,7 +352,7 @@ def test_an_ended_scope_takes_no_calls():
     scope = operate(0, lambda scope: scope)
     for register in (scope.at_end, scope.on_failure):
         with pytest.raises(RuntimeError, match="ended"):
-            register(len, "")
+            register((len, ""))
 
 
 def test_a_forked_child_makes_no_calls(tmp_path):
@@ -356,7 +361,7 @@ def test_a_forked_child_makes_no_calls(tmp_path):
     place.touch()
 
     def work(scope):
-        scope.at_end(os.unlink, place)
+        scope.at_end((os.unlink, place))
         return os.fork()
 
     child = operate(0, work)
@@ -367,7 +372,7 @@ def test_a_forked_child_makes_no_calls(tmp_path):
     place.touch()
 
     def in_child(scope):
-        scope.at_end(os.unlink, place)
+        scope.at_end((os.unlink, place))
         child = os.fork()
         if child:
             os.waitpid(child, 0)

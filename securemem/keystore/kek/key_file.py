@@ -42,18 +42,8 @@ class KeyFile:
 
         Raises StoreExistsError where there is a file, OSError as files do.
         """
-        made = cls(path)
-        try:
-            file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-        except FileExistsError:
-            raise StoreExistsError(errno.EEXIST, "there is a file already: choose another path", path) from None
-        try:
-            with SecureBytes.random(_SIZE) as key:
-                doors.write_fd(file, key)
-            os.fsync(file)
-        finally:
-            os.close(file)
-        return made
+        operate(0, _generate, os.fsdecode(path))
+        return cls(path)
 
     def _read(self) -> SecureBytes:
         key = doors.read_file(self._path, max_length=_SIZE)
@@ -88,3 +78,18 @@ class KeyFile:
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied."""
         raise TypeError("a KeyFile cannot be pickled or copied: make another one of its path")
+
+
+def _generate(scope: Scope, path: str) -> None:
+    """The file gets its name once it is whole."""
+    name = f"{path}.{os.urandom(8).hex()}.new"
+    scope.at_end((os.unlink, name))
+    flags = os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_WRONLY | os.O_CLOEXEC
+    file = scope.acquire(os.close, os.open, name, flags, 0o600)
+    with SecureBytes.random(_SIZE) as key:
+        doors.write_fd(file, key)
+    os.fsync(file)
+    try:
+        os.link(name, path, follow_symlinks=False)
+    except FileExistsError:
+        raise StoreExistsError(errno.EEXIST, "there is a file already: choose another path", path) from None
