@@ -35,6 +35,9 @@ class Terminal:
 
         def take_terminal() -> None:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+            # As at a login: where the tests run under nohup or cron, these are ignored, and children inherit that.
+            for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
 
         self.process = programs.start(
             source, *arguments, stdin=self._slave, stderr=self._slave, start_new_session=True, preexec_fn=take_terminal
