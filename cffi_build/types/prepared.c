@@ -53,13 +53,30 @@ static PyObject *make_of_view(PyObject *callable, Secret *key) {
     return made;
 }
 
+/* Where the key was wiped by another thread meanwhile, cryptography says only that it cannot be converted. */
+static PyObject *told_why(PyObject *made, PyObject *key) {
+    if (made != NULL || !PyErr_ExceptionMatches(PyExc_TypeError)) return made;
+    PyObject *kind, *value, *traceback;
+    PyErr_Fetch(&kind, &value, &traceback);
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(key, &buffer, PyBUF_SIMPLE) == 0) {
+        PyBuffer_Release(&buffer);
+        PyErr_Restore(kind, value, traceback);
+        return NULL;
+    }
+    Py_XDECREF(kind);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return NULL;
+}
+
 PyObject *cipher_make(Cipher *self, PyObject *key) {
     if (Py_TYPE(key) == Prepared_Type) {
         PyObject *made = ((Prepared *)key)->made;
         return made != NULL ? Py_NewRef(made) : raise_named("WipedError", "this cipher was closed, and its key forgotten");
     }
     PyObject *callable = self->blocks != NULL ? self->blocks : self->aead;
-    if (!kept_is_on()) return PyObject_CallFunctionObjArgs(callable, key, NULL);
+    if (!kept_is_on()) return told_why(PyObject_CallFunctionObjArgs(callable, key, NULL), key);
     PyObject *made = kept_find((Secret *)key, (PyObject *)self);
     if (made != NULL) return made;
     uint64_t begun = kept_begin((Secret *)key);

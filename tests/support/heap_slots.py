@@ -65,6 +65,16 @@ def address_of(name: str) -> int:
     return address
 
 
+def addresses_of(name: str) -> set[int]:
+    """Where a function of the C library lies, and the jump to it in a program that is not position-independent."""
+    paths = {line.split()[-1] for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()}
+    library = next(path for path in paths if "/libc.so.6" in path or "/ld-musl-" in path)
+    function: Any = getattr(ctypes.CDLL(library), name)
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address
+    return {address, address_of(name)}
+
+
 def protection_at(address: int) -> str:
     """What the kernel says of the page at an address: "r--p"."""
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():

@@ -7,8 +7,11 @@ import contextlib
 import functools
 
 import pytest
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from securemem import Arena, DecryptionError, SealedBytes, SecureBytes, WipedError, statistics
+from securemem._binding.operations import Cipher
 from securemem.crypto import aead, agreement, argon2, hazmat, kdf, mac, signing, wrap
 from securemem.crypto._ciphers import ALGORITHMS, algorithm_named
 from securemem.exceptions import (
@@ -315,6 +318,22 @@ def test_prepared_key_holds_no_window_and_encrypts_no_more_after_close():
         assert prepared.closed
         with pytest.raises(WipedError, match="closed"):
             cipher.seal(prepared, b"", bytes(24), b"data", b"aad")
+
+
+@pytest.mark.parametrize("wiped", [False, True])
+def test_key_that_another_thread_wipes_meanwhile_is_told_as_wiped(wiped):
+    """The TypeError with which cryptography refuses its buffer is replaced; another TypeError stays as it is."""
+
+    def aead_of(secret):
+        if wiped:
+            secret.wipe()
+            return AESGCM(secret)
+        raise TypeError("another reason")
+
+    cipher = Cipher("AES-256-GCM", aead_of, None, InvalidTag, 32, 12, 16, 0)
+    secret = SecureBytes.random(32)
+    with pytest.raises(WipedError if wiped else TypeError, match="was wiped" if wiped else "another reason"):
+        cipher.seal(secret, b"", bytes(12), bytes(1 << 20), b"")
 
 
 def test_no_scratch_is_left():

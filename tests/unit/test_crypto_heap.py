@@ -33,7 +33,7 @@ def refused(word, **arguments):
 
 SLOTS = """
 from cryptography.hazmat.bindings._rust import __file__ as PATH
-from tests.support.heap_slots import address_of, protection_at, read_slot, slots_of, write_slot
+from tests.support.heap_slots import address_of, addresses_of, protection_at, read_slot, slots_of, write_slot
 """
 
 
@@ -45,7 +45,8 @@ def test_slots_are_written_and_read_only_again():
         + """
 slots = slots_of(PATH, "malloc") + slots_of(PATH, "free")
 before = [read_slot(slot) for slot in slots]
-assert set(before) == {address_of("malloc"), address_of("free")}
+assert set(before) <= addresses_of("malloc") | addresses_of("free")
+assert all(set(before) & addresses_of(name) for name in ("malloc", "free"))
 protections = [protection_at(slot) for slot in slots]
 heap.enable()
 assert not {read_slot(slot) for slot in slots} & set(before)
