@@ -151,7 +151,7 @@ def test_gap_is_refused_where_locks_would_not_fit_again():
     """allow_gap=True unlocks nothing that the limit would not let it lock again."""
     passes("""
 secrets = [securemem.SecureBytes.random(4000) for _ in range(64)]
-spare = [bytes(64) for _ in range(20_000)]
+spare = [bytes(64 if turn % 20 else 4_000) for turn in range(20_000)]  # small objects, and what malloc serves
 locking.mlockall(current=False, future=True)
 become_ordinary(16 * PAGE)
 del spare[5_000:15_000]  # for Python itself: from here on the kernel gives the process no more memory
