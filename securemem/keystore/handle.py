@@ -94,16 +94,26 @@ class KeyHandle:
 
         The documentation's page "Box format" has the box byte by byte.
         """
-        key = self._key
-        return key.use(_boxes.encrypt, key.primary, data, context)
+        primary = self._key.primary
+        try:
+            return self._key.use(_boxes.encrypt, primary, data, context)
+        except KeyPolicyError:
+            if primary is self._key.primary:
+                raise
+        return self.encrypt(data, context)  # another thread rotated the key meanwhile
 
     def encrypt_into(self, data: Buffer, out: Buffer, context: bytes = b"") -> None:
         """Encrypt into a writable buffer of exactly len(data) + overhead bytes, which must not overlap data.
 
         Raises SizeError for another size.
         """
-        key = self._key
-        key.use(_boxes.encrypt_into, key.primary, data, out, context)
+        primary = self._key.primary
+        try:
+            self._key.use(_boxes.encrypt_into, primary, data, out, context)
+        except KeyPolicyError:
+            if primary is self._key.primary:
+                raise
+            self.encrypt_into(data, out, context)  # another thread rotated the key meanwhile
 
     @property
     def overhead(self) -> int:

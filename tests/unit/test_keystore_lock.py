@@ -576,3 +576,31 @@ def test_the_audit_hears_of_every_use_and_its_outcome(caplog):
     quiet = KeyStore()
     quiet.generate("key").encrypt(b"x")
     assert caplog.records == []
+
+
+@pytest.mark.parametrize("into", [False, True])
+def test_a_rotation_between_the_look_and_the_use(store, into):
+    """The new version encrypts, where another thread rotates the key just then; what is not allowed stays an error."""
+    handle = store.generate("key")
+    key = handle._key
+    usual, left = key.use, [True]
+
+    def use(work, version, *arguments):
+        if left:
+            left.clear()
+            handle.rotate()
+        return usual(work, version, *arguments)
+
+    key.use = use
+    box = bytearray(1 + handle.overhead)
+    if into:
+        handle.encrypt_into(b"x", box)
+    else:
+        box[:] = handle.encrypt(b"x")
+    key.use = usual
+    assert left == []
+    assert handle.decrypt(bytes(box)) == b"x"
+    assert not handle.needs_rewrap(bytes(box))
+    reader = store.generate("reader", policy=Policy(usages={"decrypt"}))
+    with pytest.raises(KeyPolicyError):
+        reader.encrypt(b"x")
