@@ -217,9 +217,10 @@ class DurableContents(Contents):
     # Entries
 
     def _read_entry(self, record: bytes, sealed: bytes) -> _entries.KeyEntry | StoredSecret:
-        with self.root.unseal_entry(record, sealed) as plain, plain.reveal() as view:
-            entry = bytes(view)
-        return _entries.read(entry, record)
+        return _entries.read(operate(0, self._entry, record, sealed), record)
+
+    def _entry(self, scope: Scope, record: bytes, sealed: bytes) -> bytes:
+        return bytes(scope.read(self.root.unseal_entry(record, sealed), "an entry"))  # wiped with its view
 
     def _find(self, name: str) -> Entry | None:
         if self.book.state is None or not self.gate.is_open:

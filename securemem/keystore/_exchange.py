@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from securemem._binding.gates import transfer
+from securemem._binding.operations import operate
 from securemem.exceptions import (
     InvalidArgumentError,
     KeyExistsError,
@@ -144,9 +145,12 @@ def _take(contents: Contents, reading: Reading, replace: bool) -> tuple[str, ...
     return tuple(names)
 
 
+def _piece(scope: Scope, reading: Reading) -> bytes:
+    return bytes(scope.read(reading.next(), "a piece"))  # the view alone holds it, and it is wiped with that
+
+
 def _next_entry(reading: Reading, count: int) -> _entries.KeyEntry | StoredSecret | None:
-    with reading.next() as piece, piece.reveal() as view:
-        plain = bytes(view)
+    plain = operate(0, _piece, reading)
     if plain[0] == _export_format.END:
         if plain[1:] != count.to_bytes(8, "big"):
             raise _export_format.damaged()

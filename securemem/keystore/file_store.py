@@ -40,7 +40,9 @@ class FileKeyStore(KeyStore):
     format" has the construction. Each change lasts once its method returns. A change by another process is taken up by
     the next use. All that KeyStore raises, and StoreTamperedError where the file was changed without its root key,
     StoreFileError where it cannot be read or written, StoreBusyError where another process changes it for longer than
-    60 seconds. Do not open the file in this process in another way: closing it would drop the locks of all.
+    60 seconds. After a fork while another thread was using the file, SQLite does not let the child open it: open() and
+    unlock() raise StoreBusyError there. Do not open the file in this process in another way: closing it would drop the
+    locks of all.
     """
 
     __slots__ = ()

@@ -243,8 +243,8 @@ OPERATIONS = [
     on_a_store(
         "put, former values kept", lambda shop: shop.store.put("opaque", shop.given, keep=2), prepare=_same_again
     ),
-    on_a_store("put a new one", lambda shop: shop.store.put("new", shop.given), prepare=_same_again),
-    on_a_store("put a bytearray", lambda shop: shop.store.put("new", bytearray(b"secret"))),
+    on_a_store("put a new one", lambda shop: shop.store.put("new secret", shop.given), prepare=_same_again),
+    on_a_store("put a bytearray", lambda shop: shop.store.put("new secret", bytearray(b"secret"))),
     on_a_store("set_details", _noted),
     on_a_store("notes", lambda shop: shop.store.notes("opaque"), prepare=_noted),
     on_a_store("find", lambda shop: shop.store.find("paq"), right=lambda _shop, found: len(found) == 1),
