@@ -8,6 +8,7 @@
 #include "heap.h"
 #include "kept.h"
 #include "python_allocator.h"
+#include "scope.h"
 #include "slots.h"
 
 #define SCRUB_DEPTH ((size_t)64 * 1024)
@@ -123,4 +124,20 @@ PyObject *heap_forget_all(PyObject *module, PyObject *ignored) {
     (void)ignored;
     kept_forget_all();
     Py_RETURN_NONE;
+}
+
+/* The bytes that an operation answers with are no secret, and outlive the section: they belong outside of the heap. */
+static PyObject *moved_out(PyObject *result) {
+    if (result == NULL || !PyBytes_CheckExact(result)) return result;
+    PyObject *outside = PyBytes_FromStringAndSize(PyBytes_AsString(result), PyBytes_Size(result));
+    Py_DECREF(result);
+    return outside;
+}
+
+PyObject *heap_operate(PyObject *module, PyObject *const *args, Py_ssize_t count) {
+    struct sm_section *section = sm_section_begin();
+    if (section == NULL) return PyErr_NoMemory();
+    PyObject *result = scope_operate(module, args, count);
+    sm_section_end(section, SCRUB_DEPTH);
+    return moved_out(result);
 }

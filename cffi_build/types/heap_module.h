@@ -13,6 +13,7 @@ PyObject *heap_write_slots(PyObject *module, PyObject *ignored);
 PyObject *heap_verify_slots(PyObject *module, PyObject *ignored);
 PyObject *heap_keep(PyObject *module, PyObject *args);
 PyObject *heap_kept(PyObject *module, PyObject *ignored);
+PyObject *heap_operate(PyObject *module, PyObject *const *args, Py_ssize_t count);
 PyObject *heap_forget(PyObject *module, PyObject *secret);
 PyObject *heap_forget_all(PyObject *module, PyObject *ignored);
 

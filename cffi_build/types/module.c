@@ -38,6 +38,8 @@ static PyMethodDef functions[] = {
      "heap_verify_slots(): writes slots again that other code changed; how many those were, ever"},
     {"heap_start_python", heap_start_python, METH_NOARGS,
      "heap_start_python(): puts the crypto heap under Python's objects, prepared by sm_python_prepare()"},
+    {"heap_operate", (PyCFunction)(void (*)(void))heap_operate, METH_FASTCALL,
+     "heap_operate(depth, work, /, *arguments)\n--\n\noperate(), in a section of the crypto heap."},
     {"heap_keep", heap_keep, METH_VARARGS,
      "heap_keep(most, refuse, /): keep at most so many prepared ciphers; refuse(), where key material is not locked"},
     {"heap_kept", heap_kept, METH_NOARGS, "heap_kept(): how many prepared ciphers are kept now"},

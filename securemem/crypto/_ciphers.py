@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESGCMSIV, ChaCh
 
 from securemem._binding.operations import Cipher
 from securemem._frozen import Frozen
+from securemem.crypto._siv import Siv
 from securemem.crypto._workspace import check_secret
 from securemem.crypto._xaes import COMMITMENT, blocks
 from securemem.exceptions import InvalidArgumentError
@@ -23,7 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["ALGORITHMS", "NOT_DECRYPTED", "Algorithm", "AlgorithmName", "algorithm_named", "check_key"]
 
 AlgorithmName = Literal[
-    "KC-XAES-256-GCM", "XAES-256-GCM", "AES-256-GCM", "AES-128-GCM", "AES-256-GCM-SIV", "ChaCha20-Poly1305"
+    "KC-XAES-256-GCM",
+    "XAES-256-GCM",
+    "AES-256-GCM",
+    "AES-128-GCM",
+    "AES-256-GCM-SIV",
+    "ChaCha20-Poly1305",
+    "AES-256-SIV",
 ]
 
 _TAG = 16
@@ -46,6 +53,7 @@ class Algorithm(Frozen):
 
 
 _RANDOM_96 = 2**32  # NIST SP 800-38D, 8.3: a chance of 2**-32 that two random 96-bit nonces are equal
+_RANDOM_128 = 2**48  # the same chance; and a nonce that comes twice tells only whether the messages are equal
 _RANDOM_192 = 2**62  # nobody gets there; C2SP allows 2**80
 
 
@@ -54,6 +62,11 @@ def _plain(
 ) -> tuple[AlgorithmName, Algorithm]:
     cipher = Cipher(name, aead, None, InvalidTag, key_size, 12, _TAG, 0)
     return name, Algorithm(name, key_size, 12, _TAG, _RANDOM_96, cipher)
+
+
+def _siv(name: AlgorithmName) -> tuple[AlgorithmName, Algorithm]:
+    cipher = Cipher(name, Siv, None, InvalidTag, 64, 16, _TAG, 0)
+    return name, Algorithm(name, 64, 16, _TAG, _RANDOM_128, cipher)
 
 
 def _xaes(name: AlgorithmName, commitment: int) -> tuple[AlgorithmName, Algorithm]:
@@ -69,6 +82,7 @@ ALGORITHMS: dict[str, Algorithm] = dict(
         _plain("AES-128-GCM", AESGCM, 16),
         _plain("AES-256-GCM-SIV", AESGCMSIV),
         _plain("ChaCha20-Poly1305", ChaCha20Poly1305),
+        _siv("AES-256-SIV"),
     )
 )
 

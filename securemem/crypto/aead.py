@@ -28,13 +28,15 @@ _MET = 2**32  # random nonces of 96 bits
 class Key:
     """A secret that encrypts by one algorithm, and the count of the messages it encrypted.
 
-    secret: the key, used in place and not copied: 32 bytes, 16 for AES-128-GCM. Who made it wipes it.
+    secret: the key, used in place and not copied: 32 bytes, 16 for AES-128-GCM, 64 for AES-256-SIV. Who
+        made it wipes it.
     algorithm: "KC-XAES-256-GCM" (192-bit nonces, and a 32-byte commitment: a ciphertext opens under one key only),
-        "XAES-256-GCM", "AES-256-GCM", "AES-128-GCM", "AES-256-GCM-SIV" or "ChaCha20-Poly1305".
+        "XAES-256-GCM", "AES-256-GCM", "AES-128-GCM", "AES-256-GCM-SIV", "ChaCha20-Poly1305" or "AES-256-SIV".
     messages: how many it encrypted before, where the key is older than this object.
 
-    The last four have random 96-bit nonces, and so a limit of 2**32 messages, which holds over this process and the
-    children that it forks (in an arena with fork="inherit"). Each operation builds its cipher, drops
+    AES-256-SIV has random 128-bit nonces and a limit of 2**48 messages; the four before it random 96-bit nonces, and a
+    limit of 2**32, which holds over this process and the children that it forks (in an arena with fork="inherit"). Each
+    operation builds its cipher, or with the crypto heap on has it ready in locked memory, drops
     it, then clears vector registers and dead stack: no copy of the key or the plaintext is left. While it runs,
     cryptography holds the expanded key in unlocked memory.
 
@@ -42,7 +44,7 @@ class Key:
     bytes-like, SourceError for a buffer in pieces, and SizeError for more than 2**31 - 1 bytes. One that fails leaves
     no view open, and wipes the buffer that it was to write to.
 
-    Sources: NIST SP 800-38D (GCM), RFC 8452 (GCM-SIV), RFC 8439 (ChaCha20-Poly1305),
+    Sources: NIST SP 800-38D (GCM), RFC 8452 (GCM-SIV), RFC 8439 (ChaCha20-Poly1305), RFC 5297 (SIV),
     C2SP XAES-256-GCM and ePrint 2025/758 (XAES, and its commitment).
 
     Raises InvalidArgumentError for an algorithm that does not exist, SizeError for a key of another size or a negative

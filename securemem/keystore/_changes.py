@@ -10,7 +10,6 @@ from securemem.keystore._details import Details
 from securemem.keystore._gate import apply
 from securemem.keystore._root_key import new_record
 from securemem.keystore._stored import Facts, State, StoredKey, StoredSecret, Version
-from securemem.secure_bytes import SecureBytes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
     from securemem.keystore._contents import Contents
     from securemem.keystore._stored import VersionInfo
     from securemem.keystore.policy import Policy
+    from securemem.secure_bytes import SecureBytes
 
 __all__ = [
     "clear",
@@ -144,7 +144,7 @@ def create_from(
 def rotate(key: StoredKey, pending: bool) -> VersionInfo:
     """A new random version, primary unless it is to be pending."""
     _check_there(key)
-    secret = SecureBytes.random(key.algorithm.size, arena=key.contents.arena)
+    secret = key.algorithm.new_key(key.contents.arena)
     try:
         change = _Change(key)
         version = change.add(urandom(16), secret)

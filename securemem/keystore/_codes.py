@@ -10,9 +10,12 @@ from securemem.crypto import mac as codes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from typing_extensions import Buffer
 
     from securemem.arenas import Arena
+    from securemem.crypto.agreement import AgreementAlgorithm
     from securemem.crypto.mac import HashName
     from securemem.keystore._stored import Version
     from securemem.secure_bytes import SecureBytes
@@ -36,29 +39,38 @@ def verify_mac(version: Version, secret: SecureBytes, data: Buffer, code: Buffer
     codes.verify(secret, data, code, algorithm=_hash_name(version))
 
 
-def sign(_version: Version, secret: SecureBytes, data: Buffer) -> bytes:
+def sign(version: Version, secret: SecureBytes, data: Buffer) -> bytes:
     """The signature of data."""
-    return signing.ed25519_sign(secret, data)
+    name: Any = version.key.algorithm.name  # one of signing's
+    return signing.sign(name, secret, data)
 
 
 def verify(version: Version, _secret: SecureBytes, data: Buffer, signature: Buffer) -> None:
     """VerificationError unless that is a signature of data."""
-    signing.ed25519_verify(version.facts.public, data, signature)
+    name: Any = version.key.algorithm.name
+    signing.verify_signature(name, version.facts.public, data, signature)
 
 
 def agree(
     version: Version, secret: SecureBytes, peer: bytes, context: bytes, length: int, arena: Arena | None
 ) -> SecureBytes:
-    """A key from X25519 and HKDF, bound to both public keys in the order of their bytes, and the context."""
-    return agreed(secret, version.facts.public, peer, context, length, arena)
+    """A key from an agreement and HKDF, bound to both public keys in the order of their bytes, and the context."""
+    name: Any = version.key.algorithm.name
+    return agreed(secret, version.facts.public, peer, context, length, arena, name)
 
 
 def agreed(
-    secret: SecureBytes, public: bytes, peer: bytes, context: bytes, length: int, arena: Arena | None
+    secret: SecureBytes,
+    public: bytes,
+    peer: bytes,
+    context: bytes,
+    length: int,
+    arena: Arena | None,
+    algorithm: AgreementAlgorithm = "X25519",
 ) -> SecureBytes:
     """What agree() gives, from a private key and its public one."""
     info = b"securemem agree 1" + b"".join(sorted((public, peer))) + context
-    with agreement.x25519_exchange(secret, peer) as shared:
+    with agreement.exchange(algorithm, secret, peer) as shared:
         return kdf.hkdf(shared, length, info=info, arena=arena)
 
 

@@ -21,6 +21,7 @@ __all__ = ["KeyEntry", "of_key", "of_secret", "read", "texts", "texts_of"]
 
 _KEY, _SECRET = 1, 2
 _VERSION = struct.Struct(">I16s16sBQQB")  # number, id, record, state, drawn, protected, length of the public key
+_LONG = 255  # of the length of a public key: it follows in two bytes
 _STATES = ("pending", "primary", "active", "disabled", "destroyed")
 
 
@@ -38,8 +39,9 @@ def of_key(
 
 def _of_version(facts: Facts) -> bytes:
     state, public = _STATES.index(facts.state), facts.public
-    numbers = (facts.drawn, facts.protected, len(public))
-    return _VERSION.pack(facts.number, facts.key_id, facts.record, state, *numbers) + public
+    numbers = (facts.drawn, facts.protected, min(len(public), _LONG))
+    packed = _VERSION.pack(facts.number, facts.key_id, facts.record, state, *numbers)
+    return packed + (_short(public) if len(public) >= _LONG else public)
 
 
 def of_secret(name: str, value: bytes, details: bytes = b"") -> bytes:
@@ -118,11 +120,9 @@ def _read(reader: _Reader, record: bytes) -> KeyEntry | StoredSecret:
 
 
 def _read_version(reader: _Reader) -> Facts:
-    number, key_id, record, state, drawn, protected, public = _VERSION.unpack(reader.take(_VERSION.size))
-    found = State(_STATES[state])
-    return Facts(
-        number, key_id, found, b"" if found is State.DESTROYED else record, drawn, protected, reader.take(public)
-    )
+    number, key_id, record, state, drawn, protected, length = _VERSION.unpack(reader.take(_VERSION.size))
+    found, public = State(_STATES[state]), reader.short() if length == _LONG else reader.take(length)
+    return Facts(number, key_id, found, b"" if found is State.DESTROYED else record, drawn, protected, public)
 
 
 def texts_of(entry: memoryview) -> list[tuple[int, int]]:

@@ -66,8 +66,8 @@ class VersionInfo(Frozen):
     """What can be said of a version.
 
     number: from 1 on. key_id: 16 bytes, as in its boxes. state. messages, protected_bytes: how much it protected, and
-    forked children did, where a limit holds (bytes are counted where the policy bounds them). public_key: 32 bytes, of
-    keys that have one.
+    forked children did, where a limit holds (bytes are counted where the policy bounds them). public_key: of keys that
+    have one.
     """
 
     number: int

@@ -74,7 +74,7 @@ class KeyHandle:
         return tuple(version.info() for version in self._key.versions)
 
     def public_key(self, version: int | None = None) -> bytes:
-        """The public key of the primary or the given version, 32 bytes; can be asked of a locked store too.
+        """The public key of the primary or the given version; can be asked of a locked store too.
 
         Raises KeyPolicyError where there is none, KeyNotFoundError for a version that does not exist.
         """
@@ -231,7 +231,7 @@ class KeyHandle:
         self._key.contents.use_any(_codes.verify_mac, self._readers(_codes.verify_mac), data, code)
 
     def sign(self, data: Buffer) -> bytes:
-        """The Ed25519 signature of data, 64 bytes."""
+        """The signature of data, by the key's algorithm; `securemem.crypto.signing` has its forms and lengths."""
         return self._key.use(_codes.sign, self._key.primary, data)
 
     def verify(self, data: Buffer, signature: Buffer) -> None:
@@ -247,7 +247,7 @@ class KeyHandle:
         version: int | None = None,
         arena: Arena | None = None,
     ) -> SecureBytes:
-        """A key of length bytes shared with the owner of a public key (32 bytes): X25519, then HKDF-SHA-256.
+        """A key of length bytes shared with the owner of a public key: by the key's algorithm, then HKDF-SHA-256.
 
         Both sides get the same one for the same context; it is bound to both public keys. version: an active one
         instead of the primary. store.import_key() takes the result.

@@ -8,7 +8,7 @@ from securemem import crypto_heap as heap
 from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
 from securemem.crypto._workspace import bytes_view
-from securemem.exceptions import KeyExistsError, KeyNotFoundError, SizeError, SourceError
+from securemem.exceptions import InvalidArgumentError, KeyExistsError, KeyNotFoundError, SizeError, SourceError
 from securemem.keystore import _boxes, _changes, _codes, _renaming
 from securemem.keystore._algorithms import algorithm_numbered, key_algorithm
 from securemem.keystore._catalogue import LONGEST_SECRET, Catalogue
@@ -149,7 +149,7 @@ class KeyStore(Catalogue):
         return KeyHandle(key, self._keeper)
 
     def _generate(self, name: str, algorithm: KeyAlgorithm, policy: Policy) -> StoredKey:
-        secret = SecureBytes.random(algorithm.size, arena=self._contents.arena)
+        secret = algorithm.new_key(self._contents.arena)
         return _changes.create_from(self._contents, name, algorithm, policy, secret, None)
 
     def import_key(
@@ -212,6 +212,10 @@ class KeyStore(Catalogue):
         chosen = key_algorithm(algorithm)
         self._check_free(name)
         _checked(policy).for_algorithm(chosen)
+        if chosen.generate is not None:
+            raise InvalidArgumentError(
+                f"a key for {algorithm} is more than random bytes, and cannot be derived: generate() it"
+            )
         info = b"securemem derive 1" + bytes((chosen.number,)) + context
         return self._handle(operate(0, self._derive, name, chosen, policy, stored_key(source), info))
 

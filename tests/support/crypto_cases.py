@@ -12,6 +12,7 @@ ALGORITHMS = {
     "AES-128-GCM": 16,
     "AES-256-GCM-SIV": 32,
     "ChaCha20-Poly1305": 32,
+    "AES-256-SIV": 64,
 }
 
 PRELUDE = """

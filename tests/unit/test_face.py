@@ -27,7 +27,8 @@ DAILY = {
 }
 MODULES = {
     *("arenas", "exceptions", "locking", "protection", "scanning", "secure_bytes", "version", "process", "keystore"),
-    *("crypto.aead", "crypto.agreement", "crypto.argon2", "crypto.hazmat", "crypto.kdf", "crypto.mac"),
+    *("crypto.aead", "crypto.agreement", "crypto.argon2", "crypto.hazmat", "crypto.kdf", "crypto.kem", "crypto.mac"),
+    *("crypto.private_keys", "crypto.rsa_oaep"),
     *("crypto.sealed", "crypto.signing", "crypto.wrap"),
     *("keystore.store", "keystore.handle", "keystore.session", "keystore.policy", "keystore.audit"),
     *("keystore.cleartext", "keystore.kek", "keystore.kek.key_file", "keystore.kek.passphrase", "keystore.file_store"),
