@@ -6,6 +6,7 @@ import json
 import shutil
 import textwrap
 from dataclasses import asdict
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from securemem.cli._output import paint, printable, wants_colour, write
@@ -131,6 +132,8 @@ def as_text(facts: Report, found: Sequence[Finding], *, strict: bool, everything
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the findings; 0 if this machine passes, 1 if it fails."""
+    if arguments.deep is not None:
+        return int(import_module("securemem.cli._deep").run(arguments.deep))
     facts = report()
     found = findings(facts)
     strict: bool = arguments.strict
@@ -154,4 +157,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser.add_argument("--all", action="store_true", help="show every check, with its reason and all remedies")
     parser.add_argument("--json", action="store_true", help="print one JSON document, as docs/reference/doctor.md says")
     parser.add_argument("--strict", action="store_true", help="fail for warnings and for what could not be read too")
+    parser.add_argument(
+        "--deep",
+        nargs="*",
+        metavar="WORD",
+        help="instead, use the installed cryptography and search what it leaves outside locked memory, operation by "
+        "operation, without the crypto heap and with it; only operations with one of the words in their names. It "
+        "takes some minutes",
+    )
     parser.set_defaults(run=run, wrong_usage=parser.error)

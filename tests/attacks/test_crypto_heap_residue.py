@@ -11,7 +11,7 @@ import os
 
 import pytest
 
-from tests.support.residue import NAMES, Child
+from securemem.cli._deep import NAMES, Child, run
 
 # Written in Python: their values are Python's objects, which the heap serves in a section only.
 IN_PYTHON = {name for name in NAMES if "OpenSSH" in name or name.startswith("Fernet")}
@@ -41,12 +41,12 @@ def look():
     """Runs cases in a mode; what was found in each, by name."""
     children = []
 
-    def run(mode, names):
+    def look_at(mode, names):
         child = Child(mode)
         children.append(child)
         return {name: child.do(name) for name in names}
 
-    yield run
+    yield look_at
     for child in children:
         child.end()
 
@@ -77,3 +77,14 @@ def test_without_the_heap_it_is_found(look):
     """Positive control: the same cases, the same scan, without the heap: each leaves copies while its objects live."""
     found = look("off", CONTROLS)
     assert [name for name in CONTROLS if not found[name].alive] == []
+
+
+def test_the_doctor_prints_the_table(capsys):
+    """One line an operation, the versions, and the counts; a name that there is not ends with 2."""
+    assert run(["Ed25519 sign", "fernet decrypt"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("cryptography ")
+    assert lines[-1].startswith("clean, of 2: without 0, ")
+    assert lines[-1].endswith(" section 2")
+    assert [line.split()[-6:] for line in lines if line.startswith("Ed25519 sign")] == [["copies", *["clean"] * 5]]
+    assert run(["no such operation"]) == 2

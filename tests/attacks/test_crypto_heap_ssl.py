@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
+from securemem.cli._deep import needles_of_all as needles_of
 from securemem.scanning import scan_process
 from tests.support import programs
 from tests.support.certificates import made_certificate, made_key
-from tests.support.residue import needles_of
 
 CHILD = """
 import os, ssl, sys
