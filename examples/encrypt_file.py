@@ -20,12 +20,15 @@ import argparse
 import os
 import sys
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from securemem import SecureBytes, scrub
+
+if TYPE_CHECKING:
+    from io import FileIO
 
 KEY_BYTES = 32
 CHUNK = 16 * 1024
@@ -64,15 +67,15 @@ def nonce_of(prefix: bytes, number: int, *, last: bool) -> bytes:
     return prefix + number.to_bytes(4, "big") + bytes([last])
 
 
-def read_into(file: BinaryIO, view: memoryview) -> int:
+def read_into(file: FileIO, view: memoryview) -> int:
     """Fill the view as far as the file goes."""
     done = 0
-    while done < len(view) and (count := file.readinto(view[done:])):  # type: ignore[attr-defined]
+    while done < len(view) and (count := file.readinto(view[done:])):
         done += count
     return done
 
 
-def encrypt(key: SecureBytes, source: BinaryIO, target: BinaryIO) -> None:
+def encrypt(key: SecureBytes, source: FileIO, target: FileIO) -> None:
     """Encrypt one open file into another."""
     prefix = os.urandom(PREFIX_BYTES)
     target.write(VERSION + prefix)
@@ -94,7 +97,7 @@ def encrypt(key: SecureBytes, source: BinaryIO, target: BinaryIO) -> None:
             number += 1
 
 
-def decrypt(key: SecureBytes, source: BinaryIO, target: BinaryIO) -> None:
+def decrypt(key: SecureBytes, source: FileIO, target: FileIO) -> None:
     """Decrypt one open file into another; InvalidTag where anything in it was changed, after what came before it."""
     head = source.read(len(VERSION) + PREFIX_BYTES)
     if head[:1] != VERSION or len(head) != len(VERSION) + PREFIX_BYTES:

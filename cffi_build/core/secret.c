@@ -7,8 +7,7 @@
  * open, and nobody but the thread that zeroes it touches it.
  *
  * A doomed secret opens no new view.  PENDING is one whose page the kernel
- * refused to open for wiping: that is tried again whenever a secret goes back,
- * at a purge, and when statistics are read.
+ * refused to open for wiping; whoever releases, purges or counts tries again.
  */
 #include "secret.h"
 

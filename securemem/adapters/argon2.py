@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Literal
 
-from _argon2_cffi_bindings import ffi, lib  # argon2-cffi's own
 from argon2 import PasswordHasher
 from argon2.exceptions import HashingError, InvalidHashError, VerificationError, VerifyMismatchError
 from argon2.low_level import ARGON2_VERSION
 
 from securemem._binding.operations import operate
+from securemem.crypto._argon2_bindings import ffi, lib
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
@@ -27,7 +27,8 @@ _VARIANTS = {b"argon2i": lib.Argon2_i, b"argon2d": lib.Argon2_d, b"argon2id": li
 
 def _check(scope: Scope, password: SecureBytes, stored: bytes, variant: int) -> int:
     view = scope.read(password, "the password")
-    return lib.argon2_verify(stored, ffi.from_buffer(view), len(view), variant)  # type: ignore[no-any-return] # a C int
+    answer: int = lib.argon2_verify(stored, ffi.from_buffer(view), len(view), variant)
+    return answer
 
 
 def _make(scope: Scope, password: SecureBytes, salt: bytes, cost: tuple[int, int, int], size: int, variant: int) -> str:
@@ -49,7 +50,7 @@ def _make(scope: Scope, password: SecureBytes, salt: bytes, cost: tuple[int, int
     )
     if failed:
         raise HashingError(ffi.string(lib.argon2_error_message(failed)).decode())
-    return ffi.string(made).decode()  # type: ignore[no-any-return] # a C string
+    return str(ffi.string(made), "ascii")
 
 
 class SecretHasher(PasswordHasher):

@@ -6,7 +6,7 @@ import base64
 import hmac
 from typing import TYPE_CHECKING, Any
 
-import boto3
+import boto3.session
 import botocore.session
 from botocore import auth
 from botocore.credentials import CredentialProvider, Credentials, ReadOnlyCredentials
@@ -47,7 +47,8 @@ class _SignatureV4:
     def signature(self, string_to_sign: str, request: Any) -> str:
         secret = self.credentials.secret_key
         if not isinstance(secret, SecureBytes):
-            return super().signature(string_to_sign, request)  # type: ignore[misc] # of the signer
+            signer: Any = super()
+            return signer.signature(string_to_sign, request)
         names = (request.context["timestamp"][:8], self._region_name, self._service_name, "aws4_request")
         return operate(_DEPTH, _sign_v4, secret, names, string_to_sign)
 
@@ -60,7 +61,8 @@ class _SignatureV2:
     def sign_string(self, string_to_sign: str) -> str:
         secret = self.credentials.secret_key
         if not isinstance(secret, SecureBytes):
-            return super().sign_string(string_to_sign)  # type: ignore[misc] # of the signer
+            signer: Any = super()
+            return signer.sign_string(string_to_sign)
         return base64.b64encode(hmac.digest(secret, string_to_sign.encode(), "sha1")).decode()
 
 
@@ -122,8 +124,8 @@ class SecretProvider(CredentialProvider):
         super().__init__()
         self._credentials = credentials
 
-    def load(self) -> SecretCredentials:
-        """The credentials."""
+    def load(self) -> Any:
+        """The SecretCredentials."""
         return self._credentials
 
 

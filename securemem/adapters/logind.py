@@ -44,7 +44,7 @@ class _Bus:
 
     def __init__(self, address: str | None) -> None:
         from jeepney import MatchRule, message_bus  # noqa: PLC0415 - an extra
-        from jeepney.io.blocking import open_dbus_connection  # noqa: PLC0415
+        from jeepney.io.blocking import open_dbus_connection  # noqa: PLC0415 - it is there where the line above is
 
         try:
             self._connection = open_dbus_connection(bus=address or "SYSTEM", enable_fds=True)
@@ -56,8 +56,8 @@ class _Bus:
             rules = [MatchRule(type="signal", sender=_NAME, interface=f"{_NAME}.Manager", member="PrepareForSleep")]
             session = self._session()
             if session is not None:
-                where = {"path": session, "interface": f"{_NAME}.Session", "member": "Lock"}
-                rules.append(MatchRule(type="signal", sender=_NAME, **where))
+                of_session = f"{_NAME}.Session"
+                rules.append(MatchRule(type="signal", sender=_NAME, path=session, interface=of_session, member="Lock"))
             for rule in rules:
                 self._ask(message_bus.AddMatch(rule))
             self.inhibit()

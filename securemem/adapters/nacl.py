@@ -151,7 +151,7 @@ class LockedSigningKey:
 
     def __init__(self, seed: SecureBytes) -> None:
         self._secret, public = operate(_DEPTH, _expand, _key(seed))
-        self.verify_key = VerifyKey(public)
+        self.verify_key: VerifyKey = VerifyKey(public)
 
     def sign(self, message: Buffer) -> bytes:
         """Sign a message: the 64 bytes for verify_key.verify(message, signature).

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redis import CredentialProvider
 
 from securemem.secure_bytes import SecureBytes
@@ -28,11 +30,11 @@ class SecretCredentials(CredentialProvider):
             raise TypeError(f"the password must be SecureBytes, not {type(password).__name__}")
         self._password, self._user = password, user
 
-    def get_credentials(self) -> tuple[memoryview] | tuple[str, memoryview]:  # type: ignore[override] # a buffer is sent as it is
+    def get_credentials(self) -> Any:  # declared as of str; a buffer is sent as it is
         """What the client sends: a view of the password, which ends when the client drops it."""
         view = memoryview(self._password)
         return (view,) if self._user is None else (self._user, view)
 
-    async def get_credentials_async(self) -> tuple[memoryview] | tuple[str, memoryview]:  # type: ignore[override] # the same
+    async def get_credentials_async(self) -> Any:
         """What redis.asyncio sends."""
         return self.get_credentials()

@@ -12,6 +12,7 @@ from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from typing_extensions import Buffer
 
@@ -24,7 +25,9 @@ _END = b"\r\n"
 def _send(client: smtplib.SMTP, start: bytes, secret: Buffer) -> tuple[int, bytes]:
     """Send a word and a secret, as base64, from locked memory; the server's answer."""
     with encode_base64(secret) as encoded, concat(start, encoded, _END, arena=None) as line:
-        client.send(line)  # type: ignore[arg-type] # what is not str goes to the socket as it is
+        data: Any = line  # declared as bytes or str; what is not str goes to the socket as it is
+        client.send(data)
+        del data
     return client.getreply()
 
 

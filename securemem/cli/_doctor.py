@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import textwrap
-from dataclasses import asdict
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from securemem._frozen import Frozen
 from securemem.cli._output import paint, printable, wants_colour, write
 from securemem.process import findings, report
 from securemem.version import __version__
@@ -43,10 +43,10 @@ def as_json(facts: Report, found: Sequence[Finding], *, strict: bool) -> str:
         "securemem": __version__,
         "status": "fail" if _failing(found, strict=strict) else "pass",
         "strict": strict,
-        "findings": [asdict(one) for one in found],
-        "facts": asdict(facts),
+        "findings": found,
+        "facts": facts,
     }
-    return json.dumps(document, indent=2)
+    return json.dumps(document, indent=2, default=Frozen.as_dict)
 
 
 def _counted(count: int, word: str) -> str:

@@ -86,7 +86,7 @@ class _Run:
     def __call__(self, arguments: argparse.Namespace) -> int:
         """Do it; the exit status."""
         from securemem import crypto_heap, process  # noqa: PLC0415 - see above
-        from securemem.exceptions import SecureMemError, TransferError  # noqa: PLC0415
+        from securemem.exceptions import SecureMemError, TransferError  # noqa: PLC0415 - see above
 
         with suppress(SecureMemError, ImportError, OSError):
             process.harden()

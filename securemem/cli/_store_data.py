@@ -11,7 +11,7 @@ import signal
 import sys
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from securemem import doors
 from securemem.cli._output import complain, flush, write
@@ -45,8 +45,8 @@ def _progress(source: str) -> Iterator[Callable[[int], None] | None]:
         yield lambda done: _move(bar, done)
 
 
-def _move(bar: object, done: int) -> None:
-    bar.update(done - bar.n)  # type: ignore[attr-defined]  # tqdm's, which has no types
+def _move(bar: Any, done: int) -> None:
+    bar.update(done - bar.n)
 
 
 def _convert(arguments: argparse.Namespace, way: str) -> int:
@@ -123,7 +123,7 @@ def verify(arguments: argparse.Namespace) -> int:
 
 
 def _pairs(options: list[str], what: str) -> dict[str, str]:
-    found = dict(one.partition("=")[::2] for one in options)
+    found = {name: value for name, _, value in (one.partition("=") for one in options)}
     if not all(found) or not all(found.values()) or len(found) != len(options):
         raise InvalidArgumentError(f"{what} takes two words with = between them, the first of each once")
     return found

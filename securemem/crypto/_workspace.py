@@ -13,15 +13,13 @@ from securemem.secure_bytes import SecureBytes
 if TYPE_CHECKING:
     from collections.abc import Container
 
-    from typing_extensions import Buffer
-
 
 # Cleared after an operation: the deepest use of the stack is 10.3 KiB, the deepest residue 6.2 KiB.
 DEPTH = 16 * 1024
 # Argon2, scrypt and signatures run once in a while: there it costs nothing to clear more.
 DEEP = 128 * 1024
 
-__all__ = ["DEEP", "DEPTH", "bytes_view", "check_integer", "check_length", "check_secret"]
+__all__ = ["DEEP", "DEPTH", "check_integer", "check_length", "check_secret"]
 
 
 def check_length(length: int) -> int:
@@ -56,13 +54,3 @@ def check_integer(value: int, what: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError(f"{what} must be an integer, not {type(value).__name__}")
     return value
-
-
-def bytes_view(buffer: Buffer, what: str) -> memoryview:
-    """A contiguous buffer, byte for byte."""
-    view = memoryview(buffer)
-    if type(buffer) is bytes:
-        return view
-    if not view.c_contiguous:
-        raise TypeError(f"{what} must be contiguous: copy it into bytes first")
-    return view.cast("B")

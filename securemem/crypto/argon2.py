@@ -12,26 +12,16 @@ from typing import TYPE_CHECKING
 from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
 from securemem._frozen import Frozen
+from securemem.crypto._argon2_bindings import ffi, lib
 from securemem.crypto._workspace import DEEP, check_integer, check_length, check_secret
 from securemem.exceptions import InvalidArgumentError, OutOfMemoryError, SizeError
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from typing_extensions import Buffer
 
     from securemem._types import Scope
     from securemem.arenas import Arena
-
-try:
-    from _argon2_cffi_bindings import ffi as _untyped_ffi
-    from _argon2_cffi_bindings import lib as _untyped_lib
-except ImportError as _missing:
-    raise ImportError("Argon2id needs the package argon2-cffi-bindings: pip install 'securemem[argon2]'") from _missing
-
-_ffi: Any = _untyped_ffi
-_lib: Any = _untyped_lib
 
 __all__ = ["Cost", "argon2id", "calibrate"]
 
@@ -91,13 +81,13 @@ def _derive(
 ) -> SecureBytes:
     result = SecureBytes.zeros(length, arena=arena)
     # They hold the views for as long as they live: to the end of this function, or its frame's clearing.
-    source = _ffi.from_buffer("uint8_t[]", scope.read(password, "the password"))
-    target = _ffi.from_buffer("uint8_t[]", scope.write(result, "the result"))
-    salt_bytes = _ffi.from_buffer("uint8_t[]", salt)
-    context = _ffi.new(
+    source = ffi.from_buffer("uint8_t[]", scope.read(password, "the password"))
+    target = ffi.from_buffer("uint8_t[]", scope.write(result, "the result"))
+    salt_bytes = ffi.from_buffer("uint8_t[]", salt)
+    context = ffi.new(
         "argon2_context *",
         {
-            "version": _lib.ARGON2_VERSION_13,
+            "version": lib.ARGON2_VERSION_13,
             "out": target,
             "outlen": length,
             "pwd": source,
@@ -111,11 +101,11 @@ def _derive(
             "flags": 0,
         },
     )
-    status = _lib.argon2_ctx(context, _lib.Argon2_id)
-    if status == _lib.ARGON2_MEMORY_ALLOCATION_ERROR:
+    status = lib.argon2_ctx(context, lib.Argon2_id)
+    if status == lib.ARGON2_MEMORY_ALLOCATION_ERROR:
         raise OutOfMemoryError(f"no {cost.memory_kib} KiB of memory for Argon2id: free some, or lower the cost")
-    if status != _lib.ARGON2_OK:
-        raise InvalidArgumentError(f"Argon2id refused: {_ffi.string(_lib.argon2_error_message(status)).decode()}")
+    if status != lib.ARGON2_OK:
+        raise InvalidArgumentError(f"Argon2id refused: {ffi.string(lib.argon2_error_message(status)).decode()}")
     return result
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import EllipsisType
+
 from securemem._binding.operations import operate
 from securemem.exceptions import InvalidArgumentError, KeyNotFoundError, SizeError
 from securemem.keystore import _exchange, _renaming, _search
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Iterator
     from datetime import datetime
-    from types import EllipsisType
     from typing import Any
 
     from securemem._types import Scope
@@ -105,7 +106,7 @@ class Catalogue:
             changed["labels"] = check_labels(labels)
         if url is not None:
             changed["url"] = check_url(url)
-        if not isinstance(expires, type(...)):
+        if not isinstance(expires, EllipsisType):
             changed["expires"] = seconds_of(expires)
         if keep is not None:
             changed["keep"] = check_keep(keep)
@@ -186,7 +187,7 @@ def _by_name(item: Item) -> str:
 
 
 def _checked_notes(notes: SecureBytes | EllipsisType | None) -> SecureBytes | None:
-    if notes is None or isinstance(notes, type(...)):
+    if notes is None or isinstance(notes, EllipsisType):
         return None
     if not isinstance(notes, SecureBytes):
         raise TypeError(f"notes must be a SecureBytes or None, not {type(notes).__name__}")

@@ -135,9 +135,10 @@ def _take(contents: Contents, reading: Reading, replace: bool) -> tuple[str, ...
             gone, forgotten = _changes.gone(contents, former)
             written |= gone
             steps += forgotten[1:]
-        take = _take_secret if isinstance(entry, StoredSecret) else _take_key
-        taken = take(contents, reading, entry, written)  # type: ignore[arg-type]  # each takes its own kind
-        steps.append((contents.entries, name, taken))
+        if isinstance(entry, StoredSecret):
+            steps.append((contents.entries, name, _take_secret(contents, reading, entry, written)))
+        else:
+            steps.append((contents.entries, name, _take_key(contents, reading, entry, written)))
         names.append(name)
     reading.check_end()
     if names:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from securemem._binding.gates import transfer
+from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
-from securemem.crypto._workspace import bytes_view
 from securemem.exceptions import KeyPolicyError, SizeError
 from securemem.keystore import _boxes, _changes, _codes, _lending, _streams
 from securemem.keystore.session import Session
@@ -255,7 +255,7 @@ class KeyHandle:
         Raises SizeError for a public key or length of another size, PeerKeyError for a public key of low order.
         """
         chosen = self._key.primary if version is None else self._key.numbered(version)
-        public = bytes(bytes_view(peer, "the peer's public key"))
+        public = bytes_of(peer, "the peer's public key")
         return self._key.use(_codes.agree, chosen, public, context, length, arena)
 
     def wrap(self, other: KeyHandle, context: bytes = b"") -> bytes:

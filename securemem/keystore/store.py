@@ -7,7 +7,6 @@ from importlib import import_module
 from securemem import crypto_heap as heap
 from securemem._binding.memory import bytes_of
 from securemem._binding.operations import operate
-from securemem.crypto._workspace import bytes_view
 from securemem.exceptions import InvalidArgumentError, KeyExistsError, KeyNotFoundError, SizeError, SourceError
 from securemem.keystore import _boxes, _changes, _codes, _renaming
 from securemem.keystore._algorithms import algorithm_numbered, key_algorithm
@@ -188,12 +187,11 @@ class KeyStore(Catalogue):
         """The secret itself, or a copy of that in a writable buffer, which the caller wipes."""
         if isinstance(secret, SecureBytes):
             return secret
-        view = bytes_view(secret, "the secret")
-        if view.readonly:
+        if memoryview(secret).readonly:
             raise SourceError(
                 "the buffer must be writable, as it is wiped: copy it into a bytearray or SecureBytes first"
             )
-        return SecureBytes.copy_of(view, arena=self._contents.arena)
+        return SecureBytes.copy_of(secret, arena=self._contents.arena)
 
     def derive(
         self,
@@ -389,4 +387,4 @@ def _size(secret: SecureBytes | Buffer) -> int:
             "a secret must be a SecureBytes or a writable buffer, not str, which cannot be wiped: "
             "SecureBytes.take(bytearray(...)) makes one"
         )
-    return len(secret) if isinstance(secret, SecureBytes) else bytes_view(secret, "the secret").nbytes
+    return len(secret) if isinstance(secret, SecureBytes) else memoryview(secret).nbytes

@@ -6,8 +6,9 @@ Nothing is read here: the same report gives the same findings. Names and levels 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+from securemem._frozen import Frozen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,8 +42,7 @@ _RAISE_LOCK_LIMIT = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Frozen):
     """One line of the doctor.
 
     name: of the check, stable. level: "ok"; "note" (worth knowing); "unknown" (could not be read); "warning" (a

@@ -6,7 +6,7 @@ user may not see it. Their fields are the `facts` of `securemem doctor --json`, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from securemem._frozen import Frozen
 
 __all__ = [
     "Cgroup",
@@ -24,8 +24,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Frozen):
     """Where this runs.
 
     kernel: the release, as in `uname -r`. machine: `uname -m`. c_library: "glibc 2.36", "musl" or "unknown".
@@ -41,8 +40,7 @@ class Platform:
     hibernation: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Locking:
+class Locking(Frozen):
     """How much memory this process may lock.
 
     soft_limit, hard_limit: RLIMIT_MEMLOCK; None for infinity. unlimited: whether the process may lock more than that,
@@ -59,8 +57,7 @@ class Locking:
     refusal: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SwapDevice:
+class SwapDevice(Frozen):
     """One line of /proc/swaps.
 
     name: device or file. size, used: bytes. in_memory: a zram device without a disk behind it. encrypted: whether
@@ -74,8 +71,7 @@ class SwapDevice:
     encrypted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(Frozen):
     """Where pages that are not locked may be written.
 
     devices: those in use. zswap: whether the kernel keeps a compressed pool in front of them. swappiness: 0-200.
@@ -86,8 +82,7 @@ class Swap:
     swappiness: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cgroup:
+class Cgroup(Frozen):
     """The control group's bounds, the tightest of it and its parents.
 
     version: 1 or 2, of the hierarchy that bounds memory. path: as in /proc/self/cgroup. memory_max: bytes of memory.
@@ -100,8 +95,7 @@ class Cgroup:
     swap_max: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Cores:
+class Cores(Frozen):
     """Whether a crash writes memory out.
 
     soft_limit, hard_limit: RLIMIT_CORE; None for infinity. pattern: kernel.core_pattern. dumpable: PR_GET_DUMPABLE,
@@ -115,8 +109,7 @@ class Cores:
     suid_dumpable: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Tracing:
+class Tracing(Frozen):
     """Who may read this process's memory through the kernel.
 
     yama_scope: kernel.yama.ptrace_scope, 0 classic to 3 nobody; None without Yama. tracer: the process that traces
@@ -128,8 +121,7 @@ class Tracing:
     may_trace_others: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class SecretMemory:
+class SecretMemory(Frozen):
     """memfd_secret, by trial.
 
     available: a page of it was mapped. error: the errno's name otherwise, such as "ENOSYS". of_user: whether its pages
@@ -141,8 +133,7 @@ class SecretMemory:
     of_user: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Pages:
+class Pages(Frozen):
     """What the kernel does with pages.
 
     merging_runs: KSM's `run` file, 0 stopped, 1 running, 2 stopped and unmerged. merged_by_default: whether every
@@ -157,8 +148,7 @@ class Pages:
     mappings: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Container:
+class Container(Frozen):
     """Signs of a container.
 
     kind: "docker", "podman", "kubernetes", "systemd-nspawn", "lxc", ..., or None. user_namespace: whether user numbers
@@ -169,8 +159,7 @@ class Container:
     user_namespace: bool | None
 
 
-@dataclass(frozen=True, slots=True)
-class Interpreter:
+class Interpreter(Frozen):
     """What this Python does with memory and with what it shows of local variables.
 
     version: "3.13.0". allocator: PYTHONMALLOC, or None. wipes_freed: whether freed memory no longer holds what it
@@ -188,8 +177,7 @@ class Interpreter:
     remote_debugging: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Frozen):
     """Everything, read at one moment."""
 
     platform: Platform

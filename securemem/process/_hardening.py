@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import resource
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from securemem._binding import process as binding
+from securemem._frozen import Frozen
 from securemem._memory_map import status_kib
 from securemem.exceptions import LockLimitError, SecureMemError, SizeError
 
@@ -25,8 +25,7 @@ __all__ = ["Change", "Hardening", "harden"]
 _STACK_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Frozen):
     """One thing that harden() changed.
 
     name: "dumpable" (PR_SET_DUMPABLE), "core_limit" (the soft RLIMIT_CORE in bytes, -1 for infinity), "merging"
@@ -38,8 +37,7 @@ class Change:
     after: int
 
 
-@dataclass(frozen=True, slots=True)
-class Hardening:
+class Hardening(Frozen):
     """What harden() changed; what was so already is not among it."""
 
     changes: tuple[Change, ...]

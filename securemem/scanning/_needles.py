@@ -7,7 +7,8 @@ base64, and memory that is used again keeps parts.
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass, field
+
+from securemem._frozen import Frozen
 
 __all__ = ["Needle", "forms_of", "needle"]
 
@@ -16,8 +17,7 @@ _MOST_FRAGMENTS = 16
 _FEWEST_VALUES = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Needle:
+class Needle(Frozen):
     """One byte pattern to search.
 
     form: what it is of the secret, such as "raw" or "hex".
@@ -27,8 +27,12 @@ class Needle:
     """
 
     form: str
-    pattern: bytes = field(repr=False)
-    within: tuple[tuple[bytes, int], ...] = field(default=(), repr=False)
+    pattern: bytes
+    within: tuple[tuple[bytes, int], ...] = ()
+
+    def __repr__(self) -> str:
+        """Show the form, and no byte of the secret."""
+        return f"Needle(form={self.form!r})"
 
 
 def _is_regular(pattern: bytes) -> bool:

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 import os
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
+from securemem._frozen import Frozen
 from securemem._memory_map import mappings
 from securemem.exceptions import ScanRefusedError
 from securemem.scanning._needles import Needle
@@ -36,8 +36,7 @@ _NOT_GIVEN = {errno.EIO, errno.EFAULT}
 _HIGHEST = 1 << 63  # what pread can be asked for; above it lies only [vsyscall]
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Frozen):
     """Copies of one form in one kind of memory.
 
     memory: "[heap]", "[stack]", the path of a mapped or scanned file, or "anonymous".
@@ -52,8 +51,7 @@ class Place:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class Copies:
+class Copies(Frozen):
     """What a scan found.
 
     where: every place, with its count. scanned: bytes searched. unreadable: bytes that the kernel would not give: those
@@ -87,6 +85,7 @@ class _Source(Protocol):
 
     def read(self, at: int, size: int) -> bytes:
         """Up to so many bytes from there; OSError (EIO, EFAULT) where the kernel does not give them."""
+        raise NotImplementedError
 
 
 class _File:

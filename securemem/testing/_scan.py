@@ -102,7 +102,7 @@ def scan_core(path: str | os.PathLike[str], needles: Sequence[Needle]) -> Report
     segments = _segments(name)
     report = scan_file(path, needles)
     copies = tuple(_located(one, segments) for one in report.copies)
-    return Report(**report.as_dict() | {"copies": copies})
+    return report.__replace__(copies=copies)
 
 
 def _located(copy: Copy, segments: list[tuple[int, int, int, int]]) -> Copy:

@@ -46,7 +46,7 @@ class Watcher:
         assert self._process.stdin is not None  # noqa: S101 - for the type checker
         assert self._process.stdout is not None  # noqa: S101 - the same
         self._to, self._from = self._process.stdin.fileno(), self._process.stdout.fileno()
-        self.pid = self._process.pid
+        self.pid: int = self._process.pid
 
     def learn(self, secret: SecureBytes) -> None:
         """Tell it a secret, instead of those it knew; 8 bytes or more.

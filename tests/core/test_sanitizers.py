@@ -144,7 +144,7 @@ def test_python_side(tool, tmp_path):
     status, said = run(
         *(sys.executable, "-m", "pytest", "-q", "-p", "tests.support.substitute_core", "-p", "no:cacheprovider"),
         *(f"--rootdir={ROOT}", "-k", " and ".join(f"not {name}" for name in UNLOCKED)),
-        *(ROOT / "tests/unit/test_secure_bytes.py", ROOT / "tests/unit/test_arenas.py"),
+        *(ROOT / f"tests/unit/test_{name}.py" for name in ("secure_bytes", "secure_bytes_making", "arenas")),
         SUBSTITUTE_CORE=str(compiled),
         LD_PRELOAD=" ".join(libraries),
         ASAN_OPTIONS=f"exitcode={FOUND}:detect_leaks=0",  # the interpreter keeps what it made to its end

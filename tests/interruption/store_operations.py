@@ -33,8 +33,8 @@ def _given(size: int) -> Callable[[Shop], SecureBytes]:
     return prepare
 
 
-def _same_again(shop: Any) -> SecureBytes:
-    return shop.own(SecureBytes.copy_of(shop.plain))  # type: ignore[no-any-return]
+def _same_again(shop: Shop) -> SecureBytes:
+    return shop.own(SecureBytes.copy_of(shop.plain))
 
 
 def _decrypt_into(folder: Path) -> Case:

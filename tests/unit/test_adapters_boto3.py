@@ -15,12 +15,12 @@ boto3 = pytest.importorskip("boto3", reason="the extra boto3 is not installed")
 moto = pytest.importorskip("moto", reason="moto is not installed")
 
 import botocore.auth  # noqa: E402 - it is there where boto3 is
-import botocore.awsrequest  # noqa: E402
-import botocore.credentials  # noqa: E402
-import botocore.exceptions  # noqa: E402
-import botocore.signers  # noqa: E402
-from botocore.config import Config  # noqa: E402
-from moto.core import set_initial_no_auth_action_count  # noqa: E402
+import botocore.awsrequest  # noqa: E402 - the same
+import botocore.credentials  # noqa: E402 - the same
+import botocore.exceptions  # noqa: E402 - the same
+import botocore.signers  # noqa: E402 - the same
+from botocore.config import Config  # noqa: E402 - the same
+from moto.core import set_initial_no_auth_action_count  # noqa: E402 - the same
 
 from securemem.adapters.boto3 import SecretCredentials, SecretProvider, secret_session  # noqa: E402 - needs it
 

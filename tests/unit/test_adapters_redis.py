@@ -14,7 +14,7 @@ from tests.support.redis import running
 redis = pytest.importorskip("redis", reason="the extra redis is not installed")
 
 from redis.backoff import NoBackoff  # noqa: E402 - it is there where redis is
-from redis.retry import Retry  # noqa: E402
+from redis.retry import Retry  # noqa: E402 - it is there where redis is
 
 from securemem.adapters.redis import SecretCredentials  # noqa: E402 - needs it
 

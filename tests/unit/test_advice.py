@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from securemem.process import findings, report
 from securemem.process._advice import LEVELS
-from tests.support.reports import DISK, DUMPABLE, GOOD, with_part
+from tests.support.reports import DISK, DUMPABLE, GOOD, replace, with_part
 
 
 def judged(facts, name):

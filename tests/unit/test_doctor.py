@@ -7,16 +7,16 @@ import os
 import pty
 import subprocess
 import sys
-from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from securemem._frozen import Frozen
 from securemem.cli import _doctor as doctor
 from securemem.process import Report, findings, report
 from securemem.process._advice import Finding
 from securemem.process._facts import SecretMemory, SwapDevice
-from tests.support.reports import DISK, GOOD, MIB, with_part
+from tests.support.reports import DISK, GOOD, MIB, replace, with_part
 
 # As a distribution installs it: swap on disk, cores to a handler, no Yama, hibernation offered, no secret memory.
 PLAIN = replace(
@@ -132,11 +132,11 @@ def test_json_document():
 def names(kind, prefix=""):
     """The dotted names of all fields of the report's classes."""
     hints = kind.__annotations__
-    for field in fields(kind):
-        yield prefix + field.name
-        inner = getattr(sys.modules[kind.__module__], str(hints[field.name]).removesuffix(" | None"), None)
-        if is_dataclass(inner):
-            yield from names(inner, f"{prefix}{field.name}.")
+    for field in kind.__match_args__:
+        yield prefix + field
+        inner = getattr(sys.modules[kind.__module__], str(hints[field]).removesuffix(" | None"), None)
+        if isinstance(inner, type) and issubclass(inner, Frozen):
+            yield from names(inner, f"{prefix}{field}.")
 
 
 def test_the_json_is_documented():
@@ -145,7 +145,7 @@ def test_the_json_is_documented():
     text = page.read_text(encoding="utf-8")
     missing = [name for name in names(sys.modules["securemem.process._facts"].Report) if f"`{name}`" not in text]
     missing += [one.name for one in findings(report()) if f"`{one.name}`" not in text]
-    missing += [field.name for field in fields(Finding) if f"`{field.name}`" not in text]
+    missing += [field for field in Finding.__match_args__ if f"`{field}`" not in text]
     assert missing == []
     assert "platform.kernel" in set(names(Report))
 

@@ -1,17 +1,14 @@
-"""The lock of a store: what it takes away and who brings it back, timers, threads, forked children, and the audit."""
+"""The lock of a store: what it takes away and who brings it back, threads, and forked children."""
 
 from __future__ import annotations
 
-import gc
 import io
-import logging
 import os
 import pickle
 import struct
 import sys
 import threading
 import time
-import weakref
 from contextlib import suppress
 
 import pytest
@@ -30,10 +27,10 @@ from securemem import (
 from securemem.crypto import wrap
 from securemem.crypto.argon2 import Cost
 from securemem.exceptions import InvalidArgumentError, KeyPolicyError, NoKeyEncryptionKeyError, SizeError
-from securemem.keystore import KeyEncryptionKey, _timers
+from securemem.keystore import KeyEncryptionKey
+from tests.support.waiting import PATIENCE, until
 
 CHEAP = Cost(8, 1)
-PATIENCE = 30  # seconds until what should happen counts as not happening
 
 
 def passphrase(text=b"correct horse"):
@@ -248,74 +245,6 @@ def test_costs_of_a_stored_passphrase_are_bounded():
             passphrase().unwrap(bad, bound)
 
 
-def until(condition):
-    """Wait for something, without a call to the store."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it does not happen"
-        time.sleep(0.01)
-
-
-def test_the_idle_timer_locks_when_no_call_comes():
-    """Uses put it off; then the arena is empty without any call to the store, and the error names the timer."""
-    with securemem.Arena() as arena:
-        store = KeyStore(passphrase(), arena=arena, idle_timeout=0.5)
-        key = store.generate("key")
-        end = time.monotonic() + 1.2
-        while time.monotonic() < end:
-            key.encrypt(b"x")
-            time.sleep(0.02)
-        assert arena.statistics().live_secrets > 0
-        until(lambda: arena.statistics().live_secrets == 0)
-        with pytest.raises(StoreLockedError, match="idle timer"):
-            key.encrypt(b"x")
-        store.unlock(passphrase())
-        key.encrypt(b"x")
-        until(lambda: store.locked)
-
-
-def test_the_absolute_timer_locks_whatever_is_used():
-    """It counts from the unlocking; a session that is used all the time ends."""
-    store = KeyStore(passphrase(), absolute_timeout=0.4)
-    session = store.generate("key").session()
-    deadline = time.monotonic() + PATIENCE
-    with pytest.raises(StoreLockedError, match="absolute timer"):
-        while time.monotonic() < deadline:
-            session.encrypt(b"x")
-    until(lambda: session.ended)
-
-
-def test_timers_count_suspend(monkeypatch):
-    """They read CLOCK_BOOTTIME, once a second at least: when that jumps, the store locks."""
-    assert abs(_timers.boottime() - time.clock_gettime(time.CLOCK_BOOTTIME)) < PATIENCE
-    store = KeyStore(passphrase(), idle_timeout=3600)
-    store.generate("key")
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
-    monkeypatch.setattr(_timers, "boottime", lambda: now + 7200)
-    until(lambda: store.locked)
-
-
-@pytest.mark.parametrize(
-    ("timeout", "error"),
-    [(0, InvalidArgumentError), (-1, InvalidArgumentError), (float("inf"), InvalidArgumentError), ("1", TypeError)],
-)
-def test_timers_that_cannot_be(timeout, error):
-    """More than 0 seconds, and a number."""
-    for name in ("idle_timeout", "absolute_timeout"):
-        with pytest.raises(error, match=name):
-            KeyStore(passphrase(), **{name: timeout})
-
-
-def test_a_store_that_nobody_has_ends_with_its_timer():
-    """The thread does not keep the store alive."""
-    store = KeyStore(passphrase(), idle_timeout=3600)
-    store.generate("key")
-    contents = weakref.ref(store._contents)
-    del store
-    gc.collect()
-    until(lambda: contents() is None)
-
-
 def test_threads_use_one_store_at_once(store):
     """Encrypting, rotating, generating, locking and unlocking from 8 threads: every box opens in the end."""
     key = store.generate("key")
@@ -525,57 +454,6 @@ def test_purging_a_locked_store(store):
     store.unlock(passphrase())
     with pytest.raises(KeyNotFoundError):
         handle.encrypt(b"x")
-
-
-def test_the_audit_hears_of_every_use_and_its_outcome(caplog):
-    """Operation, name, key id, version and outcome, and no data; off unless asked for."""
-    events = []
-    store = KeyStore(passphrase(), audit=events.append, log=True)
-    with caplog.at_level(logging.INFO, logger="securemem.keystore"):
-        key = store.generate("key", policy=Policy(max_messages=2))
-        box = key.encrypt(b"the data", b"the context")
-        key.decrypt(box, b"the context")
-        with pytest.raises(DecryptionError):
-            key.decrypt(box)
-        with pytest.raises(DecryptionError):
-            key.decrypt(b"no box")
-        with key.session() as session:
-            session.encrypt(b"the data")
-            with pytest.raises(KeyPolicyError):
-                session.encrypt(b"the data")
-        store.lock()
-        with pytest.raises(StoreLockedError):
-            key.encrypt(b"the data")
-        with pytest.raises(DecryptionError):
-            store.unlock(passphrase(b"wrong"))
-        store.unlock(passphrase())
-        key.rotate()
-    heard = [(event.operation, event.version, event.outcome) for event in events]
-    assert heard == [
-        ("generate", 1, "success"),
-        ("encrypt", 1, "success"),
-        ("decrypt", 1, "success"),
-        ("decrypt", 1, "DecryptionError"),
-        ("decrypt", 0, "DecryptionError"),
-        ("session", 1, "success"),
-        ("encrypt", 1, "success"),
-        ("encrypt", 1, "KeyPolicyError"),
-        ("lock", 0, "success"),
-        ("encrypt", 1, "StoreLockedError"),
-        ("unlock", 0, "DecryptionError"),
-        ("unlock", 0, "success"),
-        ("rotate", 2, "success"),
-    ]
-    assert events[1].key_id == key.versions[0].key_id.hex()
-    assert len(caplog.records) == len(events)
-    assert {record.levelname for record in caplog.records} == {"INFO", "WARNING"}
-    for text in (*map(repr, events), caplog.text):
-        assert "the data" not in text
-        assert "the context" not in text
-    caplog.clear()
-    quiet = KeyStore()
-    quiet.generate("key").encrypt(b"x")
-    assert caplog.records == []
 
 
 @pytest.mark.parametrize("into", [False, True])

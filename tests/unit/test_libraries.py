@@ -7,20 +7,8 @@ import ssl
 import pytest
 
 from tests.support import ROOT
-from tests.support.libraries import (
-    COPIES,
-    ERROR,
-    LINES,
-    NOTHING,
-    VALUE,
-    WARNING,
-    YES,
-    Line,
-    outcome,
-    plainly,
-    secret,
-    table,
-)
+from tests.support.libraries import LINES, Line, outcome, table
+from tests.support.library_tries import COPIES, ERROR, NOTHING, VALUE, WARNING, YES, plainly, secret
 
 PAGE = ROOT / "docs/reference/libraries.md"
 

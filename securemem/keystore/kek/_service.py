@@ -114,11 +114,11 @@ class ServiceKey:
         raise KeyServiceError(f"{self._NAME} {verdict}{tried} ({told}): nothing was changed")
 
     @abstractmethod
-    def _seal(self, scope: Scope, own: SecureBytes, context: bytes) -> bytes:
+    def _seal(self, scope: Scope, own: SecureBytes, context: bytes, /) -> bytes:
         """What the service makes of 32 bytes."""
 
     @abstractmethod
-    def _unseal(self, scope: Scope, sealed: bytes, context: bytes, own: SecureBytes) -> None:
+    def _unseal(self, scope: Scope, sealed: bytes, context: bytes, own: SecureBytes, /) -> None:
         """Write to own the 32 bytes that the service made this of."""
 
     @abstractmethod

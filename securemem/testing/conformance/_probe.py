@@ -207,12 +207,14 @@ class Probe:
 
         Each look locks and unlocks other pages, which fills the batches.
         """
+        said = self.page_flags(address)
         for _ in range(200):
-            if (said := self.page_flags(address)) == expected:
-                return said
+            if said == expected:
+                break
             others = self.map(16)
             self.mlock(others, 16 * PAGE)
             self.unmap(others, 16)
+            said = self.page_flags(address)
         return said
 
     # The process
