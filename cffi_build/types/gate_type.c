@@ -7,7 +7,6 @@
 
 #define MOST_ARGUMENTS 8
 
-
 /* The limited API of 3.11 has no vectorcall: PyObject_CallFunctionObjArgs does the same up to a NULL. */
 static PyObject *call(PyObject *work, PyObject *const *args, Py_ssize_t count) {
     PyObject *a[MOST_ARGUMENTS + 1] = {NULL};
@@ -296,9 +295,6 @@ static PyType_Slot slots[] = {
 };
 
 PyTypeObject *gate_type_make(void) {
-    PyType_Spec specification = {.name = "securemem._types.Gate",
-                                 .basicsize = sizeof(Gate),
-                                 .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
-                                 .slots = slots};
+    PyType_Spec specification = {"securemem._types.Gate", sizeof(Gate), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, slots};
     return (PyTypeObject *)PyType_FromSpec(&specification);
 }
