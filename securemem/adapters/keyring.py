@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keyring.backend import KeyringBackend
 from keyring.compat import properties
@@ -75,7 +75,8 @@ class Keyring(KeyringBackend):
     key_file: str = ""
 
     def __init__(self, store: KeyStore | None = None) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]  # keyring's
+        above: Any = super()  # has no types
+        above.__init__()
         self._given = store is not None
         self._store = store
 

@@ -121,8 +121,8 @@ def _second_kek(shop: Any) -> None:
     shop.store.add_kek(HeldKey(shop.secrets), "second")
 
 
-def _same_again(shop: Any) -> SecureBytes:
-    return shop.own(SecureBytes.copy_of(shop.plain))  # type: ignore[no-any-return]
+def _same_again(shop: Shop) -> SecureBytes:
+    return shop.own(SecureBytes.copy_of(shop.plain))
 
 
 def _counted(shop: Any) -> Any:

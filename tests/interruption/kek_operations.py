@@ -30,7 +30,7 @@ def _envelope(*, opens: bool) -> Operation:
 
         def check(attempt: Attempt) -> str | None:
             if attempt.error is None:
-                right = attempt.result if opens else envelope.decrypt(attempt.result, CONTEXT)  # type: ignore[arg-type]
+                right = attempt.result if opens else envelope.decrypt(attempt.result, CONTEXT)  # type: ignore[arg-type] # a box
                 if right != plain:
                     return "the plaintext is wrong"
             envelope.clear()

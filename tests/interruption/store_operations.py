@@ -158,14 +158,14 @@ class _Either:
 
     def wrap(self, key: SecureBytes, context: bytes) -> bytes:
         """By the first."""
-        return self._both[0].wrap(key, context)  # type: ignore[no-any-return]
+        return self._both[0].wrap(key, context)  # type: ignore[no-any-return] # as it gives
 
     def unwrap(self, wrapped: bytes, context: bytes) -> SecureBytes:
         """By whichever can."""
         try:
-            return self._both[0].unwrap(wrapped, context)  # type: ignore[no-any-return]
+            return self._both[0].unwrap(wrapped, context)  # type: ignore[no-any-return] # as it gives
         except Exception:  # noqa: BLE001 - the other one tells what is wrong
-            return self._both[1].unwrap(wrapped, context)  # type: ignore[no-any-return]
+            return self._both[1].unwrap(wrapped, context)  # type: ignore[no-any-return] # as it gives
 
 
 def _session_with(shop: Any) -> Any:
