@@ -234,9 +234,9 @@ _SIZES = {"AES-128-GCM": 16, "AES-256-SIV encrypt": 64, "Ed448": 57, "X448": 56,
 
 def _saved(name: str, key: Any) -> bytes:
     if "load OpenSSH" in name:
-        return key.private_bytes(Encoding.PEM, Format.OpenSSH, PLAIN)  # type: ignore[no-any-return]  # it gives bytes
+        return bytes(key.private_bytes(Encoding.PEM, Format.OpenSSH, PLAIN))
     form = Encoding.PEM if "load PEM" in name else Encoding.DER
-    return key.private_bytes(form, Format.PKCS8, PLAIN)  # type: ignore[no-any-return]  # the same
+    return bytes(key.private_bytes(form, Format.PKCS8, PLAIN))
 
 
 def _number(value: int) -> bytes:

@@ -76,7 +76,7 @@ class Kind(Frozen):
 
 def _raw(name: str, size: int, private: Any, public: Any, public_size: int) -> Kind:
     def give(key: Any) -> bytes:
-        return key.private_bytes_raw()  # type: ignore[no-any-return]  # it gives bytes
+        return bytes(key.private_bytes_raw())
 
     return Kind(name, size, b"", private, private.from_private_bytes, give, _RAW, public_size, public.from_public_bytes)
 
@@ -85,7 +85,7 @@ def _seed(name: str, size: int, module: Any, stem: str, public_size: int) -> Kin
     private, public = getattr(module, f"{stem}PrivateKey"), getattr(module, f"{stem}PublicKey")
 
     def give(key: Any) -> bytes:
-        return key.private_bytes_raw()  # type: ignore[no-any-return]  # it gives bytes
+        return bytes(key.private_bytes_raw())
 
     return Kind(name, size, b"", private, private.from_seed_bytes, give, _RAW, public_size, public.from_public_bytes)
 
@@ -99,13 +99,13 @@ def _curve(name: str, curve: Any, size: int, head: bytes) -> Kind:
         return ec.EllipticCurvePublicKey.from_encoded_point(curve, data)
 
     def scalar(key: Any) -> bytes:
-        return key.private_numbers().private_value.to_bytes(size, "big")  # type: ignore[no-any-return]  # it is an int
+        return int(key.private_numbers().private_value).to_bytes(size, "big")
 
     return Kind(name, size, head, ec.EllipticCurvePrivateKey, _load_der, scalar, _POINT, 2 * size + 1, load_public)
 
 
 def _pkcs8(key: Any) -> bytes:
-    return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())  # type: ignore[no-any-return]  # it gives bytes
+    return bytes(key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()))
 
 
 def _load_info(data: bytes) -> Any:
@@ -202,7 +202,7 @@ def peer_key(kind: Kind, public: bytes) -> Any:
 
 
 def _public(scope: Scope, kind: Kind, secret: SecureBytes) -> bytes:
-    return private_key(scope, kind, secret).public_key().public_bytes(*kind.public)  # type: ignore[no-any-return]  # bytes
+    return bytes(private_key(scope, kind, secret).public_key().public_bytes(*kind.public))
 
 
 def public_bytes(kind: Kind, secret: SecureBytes) -> bytes:

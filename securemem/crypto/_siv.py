@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 if TYPE_CHECKING:
-    from typing_extensions import Buffer
+    from typing import Any  # cryptography declares bytes, and takes every buffer
 
 __all__ = ["Siv"]
 
@@ -17,13 +17,13 @@ class Siv:
 
     __slots__ = ("_cipher",)
 
-    def __init__(self, key: Buffer) -> None:
-        self._cipher = AESSIV(key)  # type: ignore[arg-type]  # any buffer will do
+    def __init__(self, key: Any) -> None:
+        self._cipher = AESSIV(key)
 
-    def encrypt_into(self, nonce: bytes, data: Buffer, aad: Buffer, out: Buffer) -> None:
+    def encrypt_into(self, nonce: bytes, data: Any, aad: Any, out: Any) -> None:
         """The synthetic nonce, which is the tag, and the ciphertext."""
-        self._cipher.encrypt_into(data, [aad, nonce], out)  # type: ignore[arg-type, list-item]  # the same
+        self._cipher.encrypt_into(data, [aad, nonce], out)
 
-    def decrypt_into(self, nonce: bytes, data: Buffer, aad: Buffer, out: Buffer) -> None:
+    def decrypt_into(self, nonce: bytes, data: Any, aad: Any, out: Any) -> None:
         """InvalidTag where that is not authentic."""
-        self._cipher.decrypt_into(data, [aad, nonce], out)  # type: ignore[arg-type, list-item]  # the same
+        self._cipher.decrypt_into(data, [aad, nonce], out)

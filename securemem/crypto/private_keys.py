@@ -10,7 +10,7 @@ Kinds: "Ed25519", "Ed448", "X25519", "X448", "P-256", "P-384", "RSA", and where 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
@@ -75,7 +75,7 @@ def load_private_key(
             "there is no private key of a kind that is supported: PEM, DER and OpenSSH form are, of "
             f"{', '.join(kinds.KINDS)}"
         )
-    return kind, secret  # type: ignore[return-value]  # the table has these names
+    return cast("KeyKind", kind), secret
 
 
 def _load(

@@ -28,7 +28,7 @@ __all__ = ["rsa_oaep_generate", "rsa_oaep_public_key", "rsa_oaep_unwrap", "rsa_o
 
 _RSA = kinds.kind_named("RSA")
 _SHA = hashes.SHA256()
-_OVERHEAD = 2 * hashes.SHA256.digest_size + 2
+_OVERHEAD = 2 * _SHA.digest_size + 2
 
 
 def _oaep(label: bytes) -> padding.OAEP:
@@ -60,7 +60,7 @@ def rsa_oaep_wrap(peer_public_key: Buffer, key: SecureBytes, *, label: Buffer = 
 
 
 def _wrap(scope: Scope, peer: Any, key: SecureBytes, label: bytes) -> bytes:
-    return peer.encrypt(bytes(scope.read(key, "the key")), _oaep(label))  # type: ignore[no-any-return]  # it gives bytes
+    return bytes(peer.encrypt(bytes(scope.read(key, "the key")), _oaep(label)))
 
 
 def rsa_oaep_unwrap(

@@ -53,7 +53,8 @@ SigningAlgorithm = Literal[
 
 _SIZE = 32
 # The kind of key of each algorithm, and what sign() and verify_signature() take besides the message and the signature.
-_PSS = (padding.PSS(padding.MGF1(hashes.SHA256()), hashes.SHA256.digest_size), hashes.SHA256())
+_SHA = hashes.SHA256()
+_PSS = (padding.PSS(padding.MGF1(_SHA), _SHA.digest_size), _SHA)
 _ALGORITHMS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "Ed25519": ("Ed25519", ()),
     "Ed448": ("Ed448", ()),
@@ -159,7 +160,7 @@ def sign(algorithm: SigningAlgorithm, private_key: SecureBytes, message: Buffer)
 
 def _sign(scope: Scope, kind: kinds.Kind, extra: tuple[Any, ...], secret: SecureBytes, message: Buffer) -> bytes:
     signer = kinds.private_key(scope, kind, secret)
-    return signer.sign(scope.read(message, "the message"), *extra)  # type: ignore[no-any-return]  # it gives bytes
+    return bytes(signer.sign(scope.read(message, "the message"), *extra))
 
 
 def verify_signature(algorithm: SigningAlgorithm, public_key: Buffer, message: Buffer, signature: Buffer) -> None:
