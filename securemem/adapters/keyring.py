@@ -122,7 +122,7 @@ class Keyring(KeyringBackend):
         return text.removeprefix("\0") if text.startswith("\0") else text
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """Keep a password. PasswordSetError where it cannot be kept."""
+        """Keep a password; the caller's str stays in memory. PasswordSetError where it cannot be kept."""
         self._validate_username(username)
         name, store = _name(service, username), self._opened()
         try:

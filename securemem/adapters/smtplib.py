@@ -54,7 +54,8 @@ def login(client: smtplib.SMTP, user: str, password: SecureBytes) -> None:
     is sent of it is made there, and wiped. The client keeps nothing of it. smtplib's own login sends the description
     of a SecureBytes. set_debuglevel() shows the description of what is sent.
 
-    Raises TypeError for a password of another type, smtplib.SMTPNotSupportedError where the server has neither way,
+    Raises TypeError for a password of another type, InvalidArgumentError for a NUL in the name,
+    smtplib.SMTPNotSupportedError where the server has neither way,
     smtplib.SMTPAuthenticationError where it refuses, what smtplib raises for connections that end, and WipedError.
     Sources: RFC 4616, RFC 4954.
     """

@@ -56,6 +56,8 @@ def encapsulate(
 ) -> tuple[SecureBytes, bytes]:
     """A new secret of 32 bytes, and the ciphertext (1,088 or 1,568 bytes) from which the peer gets the same one.
 
+    cryptography gives the secret as bytes: that copy lies in the crypto heap, and is wiped before the function returns.
+
     Raises SizeError for a public key of another size, PeerKeyError for one that is none.
     """
     kind = _chosen(algorithm)

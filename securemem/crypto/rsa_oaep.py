@@ -36,7 +36,10 @@ def _oaep(label: bytes) -> padding.OAEP:
 
 
 def rsa_oaep_generate(*, bits: int = 3072, arena: Arena | None = None) -> SecureBytes:
-    """A new private key of 2,048 to 8,192 bits, in the given arena or the default one; SizeError for another size."""
+    """A new private key of 2,048 to 8,192 bits, in steps of 8, in the given arena or the default one.
+
+    Raises SizeError for another size, and CryptoHeapError.
+    """
     return kinds.generate(_RSA, bits, arena)
 
 
@@ -48,8 +51,12 @@ def rsa_oaep_public_key(private_key: SecureBytes) -> bytes:
 def rsa_oaep_wrap(peer_public_key: Buffer, key: SecureBytes, *, label: Buffer = b"") -> bytes:
     """The key, which only the owner of the public key unwraps; as long as the modulus.
 
-    label: is bound to it, and needed to unwrap. Raises PeerKeyError for bytes that are no public key of RSA,
-    SizeError for a key of more bytes than the modulus has room for (its own less 66).
+    key: is left as it is; cryptography takes bytes: that copy lies in the crypto heap, and is wiped before the function
+        returns.
+    label: is bound to it, and needed to unwrap.
+
+    Raises PeerKeyError for bytes that are no public key of RSA, SizeError for a key of more bytes than the modulus has
+    room for (its own less 66), TypeError for a key that is no SecureBytes, and CryptoHeapError.
     """
     check_secret(key, "the key")
     peer = kinds.peer_key(_RSA, bytes_of(peer_public_key, "the peer's public key"))
@@ -68,8 +75,10 @@ def rsa_oaep_unwrap(
 ) -> SecureBytes:
     """The key that rsa_oaep_wrap() wrapped, in the given arena or the default one.
 
+    cryptography gives it as bytes: that copy lies in the crypto heap, and is wiped before the function returns.
+
     Raises DecryptionError, always with the same message, for another key or label and for what was changed or is empty,
-    InvalidArgumentError for bytes that are no private key of RSA.
+    InvalidArgumentError for bytes that are no private key of RSA, and CryptoHeapError.
     """
     kinds.check_private(_RSA, private_key)
     sent, bound = bytes_of(wrapped, "the wrapped key"), bytes_of(label, "the label")

@@ -68,6 +68,21 @@ def test_every_guarantee_is_in_the_list():
     assert not untested(guarantees)
 
 
+def without_a_file(text: str) -> list[str]:
+    """Guarantees that name no test, and those that name one which is not there."""
+    part = text[text.index("## Guarantees") : text.index("## What is not promised")]
+    named = {item: re.findall(r"`(tests/[^`]+)`", item) for item in part.split("\n- ")[1:]}
+    return [item for item, paths in named.items() if not paths or not all(Path(ROOT, path).exists() for path in paths)]
+
+
+def test_every_guarantee_of_security_names_its_test():
+    """The list of SECURITY.md: each entry names files of tests, and they are there."""
+    text = Path(ROOT, "SECURITY.md").read_text()
+    assert not without_a_file(text)
+    broken = text.replace("## Guarantees\n", "## Guarantees\n\n- none\n- gone `tests/gone.py`", 1)
+    assert len(without_a_file(broken)) == 2, "positive control: entries without a test, and of one that is gone"
+
+
 def test_a_guarantee_without_a_test_is_found():
     """Positive control: a sentence that nothing holds README to."""
     assert untested(["Every copy is erased, wherever it is."]) == ["Every copy is erased, wherever it is."]

@@ -41,6 +41,8 @@ class Transit(ServiceKey):
     attempts: how often the service is asked while it is away, sealed or overloaded; between two lies a random time
         that doubles, from 0.1 s on.
 
+    One client serves one thread at a time, since the token is set in it for each request.
+
     Raises InvalidArgumentError for no attempts, TypeError for a token that is no SecureBytes.
     """
 
