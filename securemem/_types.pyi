@@ -1,4 +1,4 @@
-# The second module of the compiled object, with the types; `_binding.load` loads it.
+# The second module of the compiled object: the types, written in cffi_build/types/. `_binding.load` loads it.
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import (

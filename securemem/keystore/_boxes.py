@@ -1,5 +1,6 @@
 """Boxes, and wrapped keys: what a key encrypts in one piece; docs/reference/box-format.md has them byte by byte.
 
+`KeyStore.unwrap` reads which key a wrapped one is, and has it opened here.
 Each function is called inside the gate: by `Gate.use`, with a version, whose rules were checked, and its key in clear.
 Those whose names end in _kept are given a Kept, and the cipher that it keeps prepared.
 """

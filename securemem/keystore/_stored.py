@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     C = TypeVar("C", "Version", Kept)
 
     class Use(Protocol):
-        """`Gate.use`, or the same with the audit told of it."""
+        """`Gate.use`, or the same with the audit told of it: it calls work with the key in clear."""
 
         def __call__(
             self, work: Callable[Concatenate[C, Any, P], R], cell: C, /, *arguments: P.args, **names: P.kwargs

@@ -3,7 +3,7 @@
  * The linker's --wrap sends every call of a verb of os.h that the core makes
  * to __wrap_<verb>, and leaves the true one as __real_<verb>.  The wrappers
  * below count the calls, fail those that the plan names, and pass the others
- * on.  faulty_verbs.h lists the verbs; tests/core/compile_module.py writes it
+ * on.  faulty_verbs.h lists the verbs; tests/support/core_builds.py writes it
  * from os.h, so that a verb added there is a verb that fails here.  The C
  * library's calloc is one more.
  */
