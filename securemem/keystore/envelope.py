@@ -63,7 +63,8 @@ class Envelope:
     One request to the key service is needed for a data key, not for a message: a data key encrypts messages until it
     is max_age seconds old or encrypted max_messages, and data keys of boxes that were opened are kept as long. All of
     them are 32 bytes in locked memory. They are wiped by clear(), at the end of a with statement, and when the last
-    use of one that is not kept any more is over. A forked child has none, and asks for its own.
+    use of one that is not kept any more is over. A forked child asks for its own; in arenas with fork="inherit" it has
+    those that its parent had, and opens boxes with them.
 
     kek: a key-encryption key, by whose wrap() and unwrap() data keys pass.
     context: what boxes are for, such as b"invoices": the key-encryption key binds it, and a box of another context does
@@ -107,7 +108,8 @@ class Envelope:
     def encrypt(self, data: Buffer, aad: Buffer = b"") -> bytes:
         """Encrypt data into a box, and authenticate it together with aad (associated data, not in the box).
 
-        data: any bytes-like, such as a SecureBytes; it is left as it is.
+        data: any bytes-like, such as a SecureBytes; it is left as it is. The box has 78 bytes more, and the
+        wrapped data key.
 
         Raises what the key-encryption key's wrap() raises where a new data key is needed, TypeError for what is not
         bytes-like, SizeError for more than 2**31 - 1 bytes.
