@@ -272,9 +272,9 @@ enum sm_status sm_secret_state(sm_slot *slot) {
     return status;
 }
 
-bool sm_secret_is_viewed(sm_slot *slot) {
+bool sm_secret_is_viewed(sm_slot *slot, bool writable) {
     if (sm_secret_enter(slot) != SM_OK) return false;
-    bool viewed = sm_secret_views(slot) > 0;
+    bool viewed = (writable ? slot->writers : sm_secret_views(slot)) > 0;
     sm_leave();
     return viewed;
 }

@@ -35,7 +35,7 @@ enum sm_status sm_secret_freeze(sm_slot *slot);
 enum sm_status sm_secret_wipe(sm_slot *slot); /* SM_EXPORTED: done at the last close */
 void sm_secret_return(sm_slot *slot);
 enum sm_status sm_secret_state(sm_slot *slot); /* SM_OK, SM_WIPED, SM_FORKED */
-bool sm_secret_is_viewed(sm_slot *slot);
+bool sm_secret_is_viewed(sm_slot *slot, bool writable); /* by any view, or by one for writing */
 enum sm_status sm_secret_locate(sm_slot *slot, struct sm_location *out);
 sm_arena *sm_secret_arena(const sm_slot *slot);
 

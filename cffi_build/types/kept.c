@@ -112,7 +112,7 @@ PyObject *kept_find(Secret *key, PyObject *user) {
 }
 
 uint64_t kept_begin(Secret *key) {
-    return sm_secret_is_viewed(key->slot) ? 0 : writings;
+    return sm_secret_is_viewed(key->slot, true) ? 0 : writings;
 }
 
 void kept_add(Secret *key, PyObject *user, PyObject *made, uint64_t begun) {

@@ -94,7 +94,7 @@ static PyObject *wipe_long(Secret *self) {
 static PyObject *wipe(Secret *self, PyObject *ignored) {
     (void)ignored;
     kept_forget(self);
-    if (self->slot != NULL && (size_t)self->length >= SM_LONG_SECRET && !sm_secret_is_viewed(self->slot)) return wipe_long(self);
+    if (self->slot != NULL && (size_t)self->length >= SM_LONG_SECRET && !sm_secret_is_viewed(self->slot, false)) return wipe_long(self);
     if (self->slot != NULL) {
         enum sm_status status = sm_secret_wipe(self->slot);
         if (status != SM_OK) return raise_status(status);

@@ -160,6 +160,7 @@ def test_wrong_keys_are_refused():
         Key(SecureBytes.random(32), messages=-1)
 
 
+@pytest.mark.usefixtures("no_kept_ciphers")
 @ALGORITHM
 def test_wiped_key_raises_before_any_cipher_sees_it(algorithm):
     """A wiped key is an error, never a key of zeros."""

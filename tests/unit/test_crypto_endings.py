@@ -321,6 +321,7 @@ def test_prepared_key_holds_no_window_and_encrypts_no_more_after_close():
 
 
 @pytest.mark.parametrize("wiped", [False, True])
+@pytest.mark.usefixtures("no_kept_ciphers")
 def test_key_that_another_thread_wipes_meanwhile_is_told_as_wiped(wiped):
     """The TypeError with which cryptography refuses its buffer is replaced; another TypeError stays as it is."""
 

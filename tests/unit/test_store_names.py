@@ -297,7 +297,7 @@ import sys
 from securemem import KeyStore, SecureBytes
 from tests.support.stores import passphrase
 from securemem import scrub
-def turned(text): return SecureBytes.take(bytearray(one ^ 32 for one in text))
+def turned(text): return SecureBytes.take(bytearray(one ^ 0x95 for one in text))
 store = KeyStore.create(sys.argv[1], passphrase())
 for text in (b"FORMER VALUE TO SEEK", b"SECOND VALUE TO SEEK", b"NEWEST VALUE TO SEEK"):
     store.put("name", turned(text), keep=5)
@@ -306,7 +306,7 @@ store.rename("name", "other")
 store.find("oth")
 store.get("other", former=2).wipe()
 store.notes("other").wipe()
-kept = bytes(one ^ 32 for one in b"CONTROL THAT IS KEPT") if sys.argv[2] == "kept" else None
+kept = bytes(one ^ 0x95 for one in b"CONTROL THAT IS KEPT") if sys.argv[2] == "kept" else None
 scrub()
 print("ready", flush=True)
 sys.stdin.read()
@@ -321,10 +321,10 @@ sys.stdin.read()
         try:
             assert child.stdout.readline() == b"ready\n"
             counts = [
-                scan(child.pid, needles_of(bytes(one ^ 32 for one in text))).unlocked
+                scan(child.pid, needles_of(bytes(one ^ 0x95 for one in text))).unlocked
                 for text in (b"FORMER VALUE TO SEEK", b"NEWEST VALUE TO SEEK", b"WORDS IN NOTES TO SEEK")
             ]
-            planted = scan(child.pid, needles_of(bytes(one ^ 32 for one in b"CONTROL THAT IS KEPT"))).unlocked
+            planted = scan(child.pid, needles_of(bytes(one ^ 0x95 for one in b"CONTROL THAT IS KEPT"))).unlocked
         finally:
             child.communicate()
         assert counts == [0, 0, 0]

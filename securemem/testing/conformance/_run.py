@@ -87,5 +87,9 @@ def _stage(row: Row) -> Outcome:
 
 
 def run(rows: Iterable[Row] | None = None) -> list[Outcome]:
-    """Stage the rows, all of them by default, and say what each showed. Takes seconds; changes nothing that stays."""
+    """Stage the rows, all of them by default, and say what each showed. Takes seconds; changes nothing that stays.
+
+    Call it before the first secret, or run `securemem conformance`: what a child has locked from its start, such as an
+    inherited arena or the crypto heap, counts in rows that are about limits.
+    """
     return [_stage(one) for one in (all_rows() if rows is None else rows)]
