@@ -367,8 +367,9 @@ def _turn_on(policy: Wanted) -> str:
             _state.policy = policy
             _keep_ciphers(binding.count()["budget"])
         return ""
-    limit = binding.lock_limit()
-    if policy == "auto" and limit is not None and limit < _MIB:
+    if policy == "auto" and _state.objects:
+        return "the crypto heap was turned off, or on for other objects than cryptography: it stays so"
+    if policy == "auto" and (limit := binding.lock_limit()) is not None and limit < _MIB:
         return f"the crypto heap is off, since only {limit} bytes may be locked: raise RLIMIT_MEMLOCK to 1 MiB or more"
     try:
         enable()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from keyring.backend import KeyringBackend
 from keyring.compat import properties
 from keyring.credentials import SimpleCredential
-from keyring.errors import InitError, KeyringLocked, PasswordDeleteError, PasswordSetError
+from keyring.errors import InitError, KeyringError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
 from securemem.doors import prompt
 from securemem.exceptions import KeyNotFoundError, SecureMemError, StoreLockedError, WrongKeyEncryptionKeyError
@@ -112,6 +112,7 @@ class Keyring(KeyringBackend):
         return self._text(_name(service, username))
 
     def _text(self, name: str) -> str | None:
+        text: str | None
         try:
             with self._opened().get(name) as secret, secret.reveal() as view:
                 text = str(view, "utf-8")
@@ -119,6 +120,10 @@ class Keyring(KeyringBackend):
             return None
         except StoreLockedError as error:
             raise KeyringLocked(str(error)) from None
+        except UnicodeDecodeError:  # whose traceback has the secret: it must not be the context of what is told
+            text = None
+        if text is None:
+            raise KeyringError("what the store keeps under this name is no text: read it with KeyStore.get()")
         return text.removeprefix("\0") if text.startswith("\0") else text
 
     def set_password(self, service: str, username: str, password: str) -> None:

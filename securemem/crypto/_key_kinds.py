@@ -161,10 +161,13 @@ def kind_named(name: str) -> Kind:
     raise InvalidArgumentError(f"there is no kind of key {name!r}{hint}: choose one of {', '.join(map(repr, KINDS))}")
 
 
-def kind_of(key: object) -> Kind | None:
+_CURVES = {"P-256": "secp256r1", "P-384": "secp384r1"}  # as cryptography names them
+
+
+def kind_of(key: Any) -> Kind | None:
     """The kind of an object of cryptography's."""
     for one in KINDS.values():
-        if isinstance(key, one.type) and (one.public is not _POINT or getattr(key, "key_size", 0) == one.size * 8):
+        if isinstance(key, one.type) and (one.public is not _POINT or key.curve.name == _CURVES[one.name]):
             return one
     return None
 

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
-from securemem import KeyStore
+from securemem import KeyStore, SecureBytes
 from securemem.keystore.kek.key_file import KeyFile
 from tests.support.stores import passphrase
 
@@ -61,6 +61,16 @@ def test_passwords_are_secrets_of_the_store():
     for password in ("", "\0", "\0x", "ünïcode"):
         backend.set_password("service", "user", password)
         assert backend.get_password("service", "user") == password
+
+
+def test_what_is_no_text_is_in_no_exception():
+    """The store's other users may keep bytes under such a name: they are in no exception, its context included."""
+    store = KeyStore(passphrase())
+    store.put("keyring/service/user", SecureBytes.copy_of(b"\xff\xfe not text"))
+    with pytest.raises(errors.KeyringError, match="no text") as caught:
+        Keyring(store).get_password("service", "user")
+    assert caught.value.__context__ is None
+    assert "not text" not in repr(caught.value)
 
 
 def test_what_goes_wrong_is_keyring_s_error(tmp_path):

@@ -338,3 +338,14 @@ signing.verify_signature("Ed25519", public, b"m", signing.sign("Ed25519", secret
 key = aead.Key.generate("AES-256-SIV")
 assert key.decrypt(key.encrypt(b"m", b"aad"), b"aad") == b"m" and not crypto_heap.status().enabled
 """)
+
+
+def test_another_curve_of_the_same_size_is_no_key():
+    """A key of secp256k1 or of a Brainpool curve is refused, and not taken for one of P-256 or P-384."""
+    for curve in (ec.SECP256K1(), ec.BrainpoolP256R1(), ec.BrainpoolP384R1()):
+        key = ec.generate_private_key(curve)
+        pem = key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        with pytest.raises(FormatError, match="no private key of a kind that is supported"):
+            private_keys.load_private_key(pem)

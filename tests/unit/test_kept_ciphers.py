@@ -250,3 +250,20 @@ assert crypto_heap.status().overflow > 0
 handle.encrypt(b"data")
 """
     )
+
+
+@pytest.mark.parametrize("settled", ["enable(); crypto_heap.disable()", "enable(objects=('ssl',), lock='warn')"])
+def test_a_store_leaves_the_heap_as_the_program_set_it(settled):
+    """A store that is told nothing turns nothing on that the program turned off, or had on for something else."""
+    run(
+        START
+        + f"""
+crypto_heap.{settled}
+before = crypto_heap.status()
+store = KeyStore(kek())
+after = crypto_heap.status()
+assert (after.enabled, after.objects) == (before.enabled, before.objects)
+assert "stays so" in store.crypto_heap
+"""
+    )
+    run(START + "assert KeyStore(kek()).crypto_heap == 'on' and crypto_heap.status().enabled")  # the positive control
