@@ -143,7 +143,7 @@ enum sm_status sm_pages_map(struct sm_pages *out, const struct sm_layout *layout
     size_t page = sm_os_page_size();
     *out = (struct sm_pages){.layout = *layout, .step = sm_pages_step(layout)};
     out->region_length = page + layout->spans * out->step + (layout->guard_each ? 0 : page);
-    void *region = lowest == NULL ? NULL : lowest - out->region_length;
+    void *region = (uintptr_t)lowest > out->region_length ? lowest - out->region_length : NULL;
     int error = sm_os_reserve(&region, out->region_length);
     /* EAGAIN: under MCL_FUTURE, over the limit */
     if (error == EAGAIN) return sm_lock_refusal(ENOMEM, out->region_length, locked);
