@@ -18,7 +18,7 @@ DATA = st.binary(min_size=1, max_size=200)
 
 def key_of(algorithm, seed=b"\1"):
     """A fixed key."""
-    return SecureBytes.copy_of((seed * 32)[: algorithm.key_size], arena=ARENA)
+    return SecureBytes.copy_of((seed * 64)[: algorithm.key_size], arena=ARENA)
 
 
 @settings(deadline=None)

@@ -177,7 +177,7 @@ class FileStoreMachine(RuleBasedStateMachine):
         """Another process dies in the middle of its commit: nothing has changed."""
         child = os.fork()
         if child == 0:
-            sqlite._patiently, whole = lambda c, s, *v: _dies() if s == "COMMIT" else whole(c, s, *v), sqlite._patiently
+            sqlite.patiently, whole = lambda c, s, *v: _dies() if s == "COMMIT" else whole(c, s, *v), sqlite.patiently
             try:
                 KeyStore.open(self.path, self.kek).put(f"new {name}", bytearray(b"lost"))
             finally:
