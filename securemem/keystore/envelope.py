@@ -74,8 +74,8 @@ class Envelope:
     max_keys: how many data keys of opened boxes are kept; 0 for none.
     arena: where new data keys lie, the default one unless given; unwrapped ones lie where unwrap() puts them.
 
-    Threads may use one Envelope at once where its key-encryption key serves threads at once: a KeyFile does, a Transit or
-    Pkcs11 does not. Two that need a data key at the same moment may each ask for one.
+    Threads may use one Envelope at once where its key-encryption key serves threads at once: a KeyFile does, a Transit
+    or Pkcs11 does not. Two that need a data key at the same moment may each ask for one.
 
     Raises TypeError for what is no key-encryption key, InvalidArgumentError for numbers out of bounds.
     """
