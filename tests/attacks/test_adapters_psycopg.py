@@ -27,7 +27,10 @@ stand_still()
 
 
 def test_copies(prey, tmp_path):
-    """While it is connected libpq has two copies and leaves them, as the page says; none is there before."""
+    """While it is connected libpq has two copies and leaves them, as the page says; none is there before.
+
+    It had three in one run on a busy machine: how many stay in freed memory depends on what came to lie there later.
+    """
     with running("the-first-password") as folder:
         attacked = prey(LIFE.format(host=str(folder)))
         attacked.wait()
@@ -45,7 +48,9 @@ def test_copies(prey, tmp_path):
         assert attacked.scan() == ((0, 0), (0, 0))
         attacked.next()
         held = attacked.scan()
-        assert held.key == (1, 2)
-        assert held.control[1] > 2
+        locked, outside = held.key
+        assert locked == 1
+        assert outside in {2, 3}
+        assert held.control[1] > outside
         attacked.next()
-        assert attacked.scan().key == (0, 2)
+        assert attacked.scan().key == (0, outside)
