@@ -1,5 +1,5 @@
 /* linux_locks.c: the verbs of os.h that lock and unlock, and those that ask
- * what is locked; with linux.c the only files that make system calls.
+ * what is locked.
  *
  * Sources: mlock(2), mlockall(2), mincore(2), getrlimit(2), and proc(5) for
  * smaps, whose VmFlags are the only place where the kernel tells of a lock.

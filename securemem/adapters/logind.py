@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -183,9 +184,13 @@ class SessionWatch:
                 (bus.release if body == (True,) else bus.inhibit)()
 
     def _lock(self) -> None:
+        """Lock the store. What its audit raises is told as by a thread that it ends, but the watch goes on."""
         store = self._store()
-        if store is not None:
-            store.lock()
+        try:
+            if store is not None:
+                store.lock()
+        except Exception:  # noqa: BLE001 - of the caller's audit, whatever it is
+            threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
 
     def close(self) -> None:
         """Watch no more, and let the machine sleep. Closing again is no error."""

@@ -74,8 +74,8 @@ class Envelope:
     max_keys: how many data keys of opened boxes are kept; 0 for none.
     arena: where new data keys lie, the default one unless given; unwrapped ones lie where unwrap() puts them.
 
-    Threads may use one Envelope at once where its key-encryption key serves threads at once: a KeyFile does, a Transit
-    or Pkcs11 does not. Two that need a data key at the same moment may each ask for one.
+    Threads may use one Envelope at once where its key-encryption key serves threads at once: a KeyFile and a Transit
+    do, a Pkcs11 does not. Two that need a data key at the same moment may each ask for one.
 
     Raises TypeError for what is no key-encryption key, InvalidArgumentError for numbers out of bounds.
     """
@@ -153,13 +153,12 @@ class Envelope:
             kept.append(current)
         apply((self, "_current", None), (self, "_opened", {}), *((one.secret,) for one in kept))
 
-    def _made(self, _scope: Scope) -> _DataKey:
+    def _made(self, scope: Scope) -> _DataKey:
         secret = SecureBytes.random(_KEY_SIZE, arena=self._arena)
-        try:
-            wrapped = wrapped_by(self._kek, secret, self._context)
-        except BaseException:
-            apply((secret,))  # the frames of a foreign key-encryption key, which the traceback keeps, hold it too
-            raise
+        scope.on_failure(
+            (apply, (secret,))
+        )  # frames of a foreign key-encryption key, which the traceback keeps, hold it
+        wrapped = wrapped_by(self._kek, secret, self._context)
         if len(wrapped) >= 2**16:
             raise InvalidArgumentError(
                 f"the key-encryption key made {len(wrapped):,} bytes of a data key: a box has room for 65,535"

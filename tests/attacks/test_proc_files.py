@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,6 +27,7 @@ with key.reveal() as view: digest = __import__("hashlib").sha256(view).digest()
 stand_still()
 """
 TEXTS = ("environ", "cmdline", "comm", "status", "stat", "maps", "smaps", "syscall", "stack", "wchan", "auxv", "limits")
+PATIENCE = 20
 
 
 def _contents(pid, folder):
@@ -37,6 +39,15 @@ def _contents(pid, folder):
                 yield os.pread(descriptor, 1 << 20, 0)
             finally:
                 os.close(descriptor)
+
+
+def _once_there(path):
+    """What a file of a process says, once its execve(2) is over: until then it is empty."""
+    end = time.monotonic() + PATIENCE
+    while not (data := path.read_bytes()):
+        assert time.monotonic() < end, f"{path} stays empty"
+        time.sleep(0.01)
+    return data
 
 
 def _found(needles, data):
@@ -69,7 +80,7 @@ stand_still(f"{child.pid} {again.pid}"); child.kill(); again.kill(); stand_still
 """)
     attacked.learn()
     pids = attacked.wait().split()
-    shown = [Path(f"/proc/{pid}/{name}").read_bytes() for pid, name in zip(pids, ("environ", "cmdline"), strict=True)]
+    shown = [_once_there(Path(f"/proc/{pid}/{name}")) for pid, name in zip(pids, ("environ", "cmdline"), strict=True)]
     attacked.next()
     for data in shown:
         assert _found(attacked.control, data) >= 1

@@ -196,6 +196,32 @@ def test_without_logind_the_clock_tells(tmp_path, bus, monkeypatch, there):
         wait_until(lambda: store.locked)
 
 
+def test_an_audit_that_raises(bus, monkeypatch):
+    """The machine may sleep all the same, it is told as of a thread, and the next sleep locks the store again."""
+    told, raising = [], threading.Event()
+    monkeypatch.setattr(threading, "excepthook", lambda words: told.append(words.exc_type))
+
+    def audit(_event):
+        if raising.is_set():
+            raise LookupError("the log is full")
+
+    service, store = Logind(bus), KeyStore(passphrase(), audit=audit)
+    try:
+        with logind.lock_with_session(store, address=bus):
+            for number in range(2):
+                wait_until(lambda number=number: len(service.inhibitors) == number + 1)
+                raising.set()
+                service.tell("PrepareForSleep", "b", (True,))
+                wait_until(lambda number=number: service.is_released(number))
+                assert store.locked
+                raising.clear()
+                store.unlock(passphrase())
+                service.tell("PrepareForSleep", "b", (False,))
+        assert told == [LookupError, LookupError]
+    finally:
+        service.close()
+
+
 def test_the_clocks_run_alike_while_nobody_sleeps():
     """What the fallback goes by does not grow by itself."""
     before = logind._ahead()

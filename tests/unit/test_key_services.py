@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
 import pytest
@@ -192,6 +193,18 @@ def test_a_store_is_rewrapped(kind, request, tmp_path):
         with KeyStore.open(tmp_path / "store", one) as store:
             assert store.get("password") == b"correct horse"
             store.check()
+
+
+def test_threads_share_a_transit(transit):
+    """Each request of eight threads has the token; without one, the same requests are refused."""
+    kek = transit.kek(timeout=30)
+    keys = [SecureBytes.random(32) for _ in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        wrapped = [*pool.map(lambda key: kek.wrap(key, CONTEXT), keys)]
+        assert [*pool.map(lambda one: kek.unwrap(one, CONTEXT), wrapped)] == keys
+    kek._token = None
+    with pytest.raises(KeyServiceError, match="refuses"):
+        kek.unwrap(wrapped[0], CONTEXT)
 
 
 def test_an_approle(transit):

@@ -63,20 +63,16 @@ class ServiceKey:
 
     def _wrap(self, scope: Scope, key: SecureBytes, context: bytes) -> bytes:
         own = SecureBytes.random(_SIZE)
-        try:
-            sealed = self._asked(lambda: self._seal(scope, own, context), REFUSED)
-            return self._head(sealed) + Key(own).encrypt(key, self._MAGIC + context)
-        finally:
-            apply((own,))  # frames of the service's client, which a traceback keeps, may hold it too
+        scope.at_end((apply, (own,)))  # frames of the service's client, which a traceback keeps, may hold it too
+        sealed = self._asked(lambda: self._seal(scope, own, context), REFUSED)
+        return self._head(sealed) + Key(own).encrypt(key, self._MAGIC + context)
 
     def _unwrap(self, scope: Scope, wrapped: bytes, context: bytes) -> SecureBytes:
         sealed, ciphertext = self._parts(wrapped)
         own = SecureBytes.zeros(_SIZE)
-        try:
-            self._asked(lambda: self._unseal(scope, sealed, context, own), WRONG)
-            return Key(own).decrypt(ciphertext, self._MAGIC + context)
-        finally:
-            apply((own,))
+        scope.at_end((apply, (own,)))
+        self._asked(lambda: self._unseal(scope, sealed, context, own), WRONG)
+        return Key(own).decrypt(ciphertext, self._MAGIC + context)
 
     def _head(self, sealed: bytes) -> bytes:
         """What stands before the ciphertext."""

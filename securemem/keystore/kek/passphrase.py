@@ -58,16 +58,11 @@ class Passphrase:
         """
         return operate(0, self._wrap, key, context)
 
-    def _wrap(self, _scope: Scope, key: SecureBytes, context: bytes) -> bytes:
+    def _wrap(self, scope: Scope, key: SecureBytes, context: bytes) -> bytes:
+        scope.at_end((apply, (self._secret,)))
         salt = self._salt
         head = _HEAD.pack(_MAGIC, self._cost.memory_kib, self._cost.passes, salt)
-        return head + Key(self._derived(salt, self._cost)).encrypt(key, head + context)
-
-    def _derived(self, salt: bytes, cost: Cost) -> SecureBytes:
-        try:
-            return argon2id(self._secret, salt, cost=cost)
-        finally:
-            apply((self._secret,))
+        return head + Key(argon2id(self._secret, salt, cost=self._cost)).encrypt(key, head + context)
 
     def unwrap(self, wrapped: bytes, context: bytes) -> SecureBytes:
         """Decrypt what wrap() gave. The passphrase is wiped.
@@ -77,13 +72,11 @@ class Passphrase:
         """
         return operate(0, self._unwrap, wrapped, context)
 
-    def _unwrap(self, _scope: Scope, wrapped: bytes, context: bytes) -> SecureBytes:
-        try:
-            head, salt, cost = self._read(wrapped)
-        except BaseException:
-            apply((self._secret,))
-            raise
-        return Key(self._derived(salt, cost)).decrypt(memoryview(wrapped)[_HEAD.size :], head + context)
+    def _unwrap(self, scope: Scope, wrapped: bytes, context: bytes) -> SecureBytes:
+        scope.at_end((apply, (self._secret,)))
+        head, salt, cost = self._read(wrapped)
+        key = Key(argon2id(self._secret, salt, cost=cost))
+        return key.decrypt(memoryview(wrapped)[_HEAD.size :], head + context)
 
     def beside(self, others: Sequence[bytes]) -> None:
         """Let wrap() take the salt of one of the others of the same cost: one derivation then tries all of them."""
@@ -101,21 +94,19 @@ class Passphrase:
         """
         return operate(0, self._unwrap_any, wrapped, context)
 
-    def _unwrap_any(self, _scope: Scope, wrapped: Sequence[bytes], context: bytes) -> SecureBytes:
-        try:
-            derived: dict[bytes, SecureBytes] = {}
-            for one in wrapped:
-                if len(one) < _HEAD.size or not one.startswith(_MAGIC):
-                    continue
-                head, salt, cost = self._read(one)
-                if head not in derived:
-                    derived[head] = argon2id(self._secret, salt, cost=cost)
-                try:
-                    return Key(derived[head]).decrypt(memoryview(one)[_HEAD.size :], head + context)
-                except DecryptionError:
-                    continue
-        finally:
-            apply((self._secret,))
+    def _unwrap_any(self, scope: Scope, wrapped: Sequence[bytes], context: bytes) -> SecureBytes:
+        scope.at_end((apply, (self._secret,)))
+        derived: dict[bytes, SecureBytes] = {}
+        for one in wrapped:
+            if len(one) < _HEAD.size or not one.startswith(_MAGIC):
+                continue
+            head, salt, cost = self._read(one)
+            if head not in derived:
+                derived[head] = argon2id(self._secret, salt, cost=cost)
+            try:
+                return Key(derived[head]).decrypt(memoryview(one)[_HEAD.size :], head + context)
+            except DecryptionError:
+                continue
         raise not_decrypted()
 
     def _read(self, wrapped: bytes) -> tuple[bytes, bytes, Cost]:

@@ -7,9 +7,11 @@ Source: the HTTP API of the transit secrets engine.
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import requests
+from hvac.api.secrets_engines.transit import Transit as Requests
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized, VaultError
 
 from securemem import doors
@@ -18,7 +20,6 @@ from securemem.keystore.kek._service import AWAY, REFUSED, WRONG, ServiceKey
 from securemem.secure_bytes import SecureBytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Self
 
     import hvac
@@ -41,7 +42,7 @@ class Transit(ServiceKey):
     attempts: how often the service is asked while it is away, sealed or overloaded; between two lies a random time
         that doubles, from 0.1 s on.
 
-    One client serves one thread at a time, since the token is set in it for each request.
+    Threads may use one object at once: each request has the token to itself. They share the client's connections.
 
     Raises InvalidArgumentError for no attempts, TypeError for a token that is no SecureBytes.
     """
@@ -96,58 +97,52 @@ class Transit(ServiceKey):
         sealed, ciphertext = self._parts(wrapped)
 
         def ask() -> bytes:
-            answer = self._request(self._client.secrets.transit.rewrap_data, ciphertext=sealed.decode("ascii"))
+            answer = self._request("rewrap_data", ciphertext=sealed.decode("ascii"))
             return str(answer["data"]["ciphertext"]).encode()
 
         return self._head(self._asked(ask, WRONG)) + ciphertext
 
     def _seal(self, _scope: Scope, own: SecureBytes, _context: bytes) -> bytes:
-        encrypt = self._client.secrets.transit.encrypt_data
         with doors.encode_base64(own) as text:
-            answer = doors.with_str(text, lambda plain: self._request(encrypt, plaintext=plain))
+            answer = doors.with_str(text, lambda plain: self._request("encrypt_data", plaintext=plain))
         return str(answer["data"]["ciphertext"]).encode()
 
     def _unseal(self, scope: Scope, sealed: bytes, _context: bytes, own: SecureBytes) -> None:
-        decrypt = self._client.secrets.transit.decrypt_data
-
         def answer() -> bytes:
-            answered = self._request(decrypt, ciphertext=sealed.decode("ascii"))
+            answered = self._request("decrypt_data", ciphertext=sealed.decode("ascii"))
             return bytes(answered["data"]["plaintext"].encode())
 
         text = SecureBytes.zeros(_TEXT)  # wiped with the scope, which has views of it
         scope.receive(scope.write(text, "the answer"), answer)
         scope.write(own, "the key")[:] = scope.read(doors.decode_base64(text), "the answer")
 
-    def _request(self, method: Callable[..., Any], **words: str) -> Any:
-        """A request with the token in the client for its length; by an AppRole, with another token where it must."""
+    def _request(self, method: str, **words: str) -> Any:
+        """A request with the token; by an AppRole, with another token where it must."""
+        token = self._token
         if self._role is None:
-            return self._with_token(method, words)
-        if self._token is not None:
+            return self._with_token(token, method, words)
+        if token is not None:
             try:
-                return self._with_token(method, words)
+                return self._with_token(token, method, words)
             except Forbidden:
                 pass  # the token ran out
-        self._log_in(*self._role)
-        return self._with_token(method, words)
+        return self._with_token(self._log_in(*self._role), method, words)
 
-    def _with_token(self, method: Callable[..., Any], words: dict[str, str]) -> Any:
-        if self._token is None:
-            return method(name=self._key, mount_point=self._mount_point, **words)
+    def _with_token(self, token: SecureBytes | None, method: str, words: dict[str, str]) -> Any:
+        """One request. The token is put into a copy of the client's settings, which threads share, and goes with it."""
 
         def ask(text: str) -> Any:
-            self._client.token = text
-            try:
-                return method(name=self._key, mount_point=self._mount_point, **words)
-            finally:
-                self._client.token = None
+            settings = copy(self._client.adapter)
+            settings.token = text
+            return getattr(Requests(settings), method)(name=self._key, mount_point=self._mount_point, **words)
 
-        return doors.with_str(self._token, ask)
+        return ask(self._client.token) if token is None else doors.with_str(token, ask)
 
-    def _log_in(self, role_id: str, secret_id: SecureBytes) -> None:
-        self._token = None
+    def _log_in(self, role_id: str, secret_id: SecureBytes) -> SecureBytes:
         login = self._client.auth.approle.login
         answer = doors.with_str(secret_id, lambda text: login(role_id=role_id, secret_id=text, use_token=False))
-        self._token = SecureBytes.take(bytearray(answer["auth"]["client_token"].encode()))
+        self._token = token = SecureBytes.take(bytearray(answer["auth"]["client_token"].encode()))
+        return token
 
     def _judged(self, error: Exception) -> str | None:
         if isinstance(error, InvalidRequest):  # an altered ciphertext, or one of another key, among others
