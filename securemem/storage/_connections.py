@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from functools import partial
+from threading import get_ident
 from urllib.parse import quote
 
 TYPE_CHECKING = False
@@ -33,12 +34,14 @@ def patiently(connection: sqlite3.Connection, statement: str, values: tuple[obje
     """Do it once other processes let it; the rows.
 
     It is asked for often: SQLite's own pauses grow to the time of many changes, and a process that pauses longer than
-    others gets no turn.
+    others gets no turn. The comment gives each thread statements of its own: from Python 3.12 on, threads that ask the
+    same of one connection may get one compiled statement from its cache, and so each other's rows.
     """
+    own = f"{statement} -- {get_ident()}"
     end = time.monotonic() + _PATIENCE
     while True:
         try:
-            return connection.execute(statement, values).fetchall()
+            return connection.execute(own, values).fetchall()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > end:
                 raise

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import pytest
@@ -381,3 +383,18 @@ def test_a_forked_child_is_locked_and_leaves_the_parents_file_alone(place):
         store.put("name", bytearray(b"parent again"))
     with KeyStore.open(place, passphrase()) as store:
         assert secret_of(store, "name") == b"parent again"
+
+
+def test_threads_read_at_once(place):
+    """Each gets what it asks for; a statement that two threads share gives one the rows of the other."""
+    kek, names = KeyFile.generate(place.with_name("key")), [f"name {number}" for number in range(8)]
+    pause = sys.getswitchinterval()
+    with KeyStore.create(place, kek) as store, ThreadPoolExecutor(8) as pool:
+        for name in names:
+            store.put(name, bytearray(name.encode()))
+        sys.setswitchinterval(1e-5)
+        try:
+            found = [*pool.map(lambda name: {secret_of(store, name) for _ in range(2000)}, names)]
+        finally:
+            sys.setswitchinterval(pause)
+    assert found == [{name.encode()} for name in names]
