@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import errno
 import os
+import sqlite3
 import weakref
+from contextlib import suppress
 
 from securemem.exceptions import ForeignFileError, NewerFormatError, StoreBusyError, StoreExistsError
 from securemem.storage import _paths
@@ -16,7 +18,6 @@ from securemem.storage._sqlite_errors import damaged, told
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
@@ -38,6 +39,7 @@ _SCHEMA = (
 _left_to_the_parent: list[sqlite3.Connection] = []  # closing them in a forked child could undo the parent's change
 _files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
 _open_files: dict[tuple[int, int], set[object]] = {}  # by device and inode, something for each who has it open
+_locked_at_fork: set[tuple[int, int]] = set()  # SQLite in this child takes the parent's lock for its own, and sets none
 
 
 class SqliteFile:
@@ -83,6 +85,11 @@ class SqliteFile:
         _paths.check_directory(self.path)
         found = _paths.check_file(self.path)
         self._inode = (found.st_dev, found.st_ino)
+        if self._inode in _locked_at_fork:
+            raise StoreBusyError(
+                f"the key store {self.path} was being used when this process was forked, and cannot be opened here: "
+                "fork while no operation on it goes on"
+            )
         marks = _open_files.setdefault(self._inode, set())
         if not marks:  # closing a second descriptor would drop SQLite's locks on the first
             told(self.path, self._check_start)
@@ -352,6 +359,9 @@ def _publish(name: str, path: str) -> None:
 def _after_fork() -> None:
     _open_files.clear()
     for file in tuple(_files):
+        with suppress(sqlite3.Error):  # it was being closed
+            if file._changes is not None and file._changes.in_transaction:  # noqa: SLF001 - a function of this module
+                _locked_at_fork.add(file._inode)  # noqa: SLF001 - as above
         file._leave_to_the_parent()  # noqa: SLF001 - a function of this module
 
 

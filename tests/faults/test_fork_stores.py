@@ -180,9 +180,13 @@ store.close()
 
 
 def test_a_fork_from_inside_of_an_open_transaction():
-    """The fork comes between the begin of a transaction and its commit: the child rolls nothing back."""
+    """The fork comes between the begin of a transaction and its commit: the child rolls nothing back.
+
+    It cannot open the file, where it would read without a lock; another store it can.
+    """
     out = run(
         BUSY
+        + OWN
         + """
 import sqlite3
 from securemem.storage import sqlite
@@ -203,8 +207,22 @@ try:
 except Exception as error:
     if forks != [0]:
         raise
-    in_child = store._contents.book.file.in_transaction
-    os._exit(3 if store.locked and not in_child else 4)
+    status = 4
+    try:
+        assert store.locked and not store._contents.book.file.in_transaction
+        for refused in (lambda: KeyStore.open(folder + "/store", kek), lambda: store.unlock(kek)):
+            try:
+                refused()
+            except StoreBusyError as error:
+                assert "forked" in str(error), error
+            else:
+                raise AssertionError("it read without a lock")
+        own_store()
+        status = 3
+    except BaseException as error:
+        import traceback
+        traceback.print_exc()
+    os._exit(status)
 with KeyStore.open(folder + "/store", kek) as again:
     again.check()
     assert again.get("secret") == b"after"
