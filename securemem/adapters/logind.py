@@ -189,7 +189,7 @@ class SessionWatch:
         try:
             if store is not None:
                 store.lock()
-        except Exception:  # noqa: BLE001 - of the caller's audit, whatever it is
+        except BaseException:  # noqa: BLE001 - SystemExit would end the watch too, without a word
             threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
 
     def close(self) -> None:
@@ -217,7 +217,8 @@ def lock_with_session(store: KeyStore, *, address: str | None = None) -> Session
 
     A thread does it; keep the result, and close() it at the end. address: of another D-Bus than the system's. Locking
     waits for the uses that go on in other threads; logind waits five seconds for it, unless it is set up otherwise
-    (InhibitDelayMaxSec). A process that belongs to no session gets no word of its locking.
+    (InhibitDelayMaxSec). A process that belongs to no session gets no word of its locking. What the store's audit
+    raises goes to threading.excepthook(); the store is locked all the same.
 
     Raises NoKeyEncryptionKeyError for a store that could not be unlocked again.
     """

@@ -47,7 +47,11 @@ class StoreLockedError(SecureMemError, RuntimeError):
 
 
 class StoreBusyError(SecureMemError, RuntimeError):
-    """A callback or signal handler was to change a key store that its own thread is changing."""
+    """A key store, or its file, cannot be used now: nothing was changed.
+
+    A callback or signal handler was to change a store that its own thread is changing; other processes kept the file
+    busy for too long; it is closed, or was in use when this process was forked.
+    """
 
 
 class StoreTimerError(SecureMemError, RuntimeError):

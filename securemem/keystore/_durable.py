@@ -328,9 +328,6 @@ class DurableContents(Contents):
         more = [(stamps, one) if new is None else (stamps, one, stamp(new)) for one, new in written.items()]
         super().commit(written, [*steps, *more])
 
-    def _keep_root(self, wrapped: bytes | None) -> None:
-        raise NotImplementedError("a store in a file keeps its root key by add_kek()")
-
     def change_kek(self, kek: KeyEncryptionKey) -> None:
         """Wrap the root key by another key-encryption key; only that unlocks from then on."""
         operate(0, self._told, "change_kek", "", self._change_kek, (kek,))

@@ -155,9 +155,8 @@ class Envelope:
 
     def _made(self, scope: Scope) -> _DataKey:
         secret = SecureBytes.random(_KEY_SIZE, arena=self._arena)
-        scope.on_failure(
-            (apply, (secret,))
-        )  # frames of a foreign key-encryption key, which the traceback keeps, hold it
+        # Frames of a foreign key-encryption key, which the traceback keeps, hold it too.
+        scope.on_failure((apply, (secret,)))
         wrapped = wrapped_by(self._kek, secret, self._context)
         if len(wrapped) >= 2**16:
             raise InvalidArgumentError(

@@ -85,7 +85,6 @@ class _Source(Protocol):
 
     def read(self, at: int, size: int) -> bytes:
         """Up to so many bytes from there; OSError (EIO, EFAULT) where the kernel does not give them."""
-        raise NotImplementedError
 
 
 class _File:

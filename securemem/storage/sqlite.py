@@ -9,7 +9,6 @@ import errno
 import os
 import sqlite3
 import weakref
-from contextlib import suppress
 
 from securemem.exceptions import ForeignFileError, NewerFormatError, StoreBusyError, StoreExistsError
 from securemem.storage import _paths
@@ -36,10 +35,9 @@ _SCHEMA = (
     ("log", "CREATE TABLE log (generation INTEGER PRIMARY KEY, changed BLOB NOT NULL)"),
     ("records", "CREATE TABLE records (id BLOB PRIMARY KEY NOT NULL, sealed BLOB NOT NULL) WITHOUT ROWID"),
 )  # fmt: skip
-_left_to_the_parent: list[sqlite3.Connection] = []  # closing them in a forked child could undo the parent's change
+_left_to_the_parent: list[tuple[tuple[int, int], sqlite3.Connection]] = []  # closing them could undo its change
 _files: weakref.WeakSet[SqliteFile] = weakref.WeakSet()
 _open_files: dict[tuple[int, int], set[object]] = {}  # by device and inode, something for each who has it open
-_locked_at_fork: set[tuple[int, int]] = set()  # SQLite in this child takes the parent's lock for its own, and sets none
 
 
 class SqliteFile:
@@ -81,11 +79,11 @@ class SqliteFile:
         """
         if self.is_open:
             return
-        self._leave_to_the_parent()
+        _leave_files_to_the_parent()  # also where no fork handler ran to its end
         _paths.check_directory(self.path)
         found = _paths.check_file(self.path)
         self._inode = (found.st_dev, found.st_ino)
-        if self._inode in _locked_at_fork:
+        if _was_locked_at_fork(self._inode):
             raise StoreBusyError(
                 f"the key store {self.path} was being used when this process was forked, and cannot be opened here: "
                 "fork while no operation on it goes on"
@@ -93,7 +91,6 @@ class SqliteFile:
         marks = _open_files.setdefault(self._inode, set())
         if not marks:  # closing a second descriptor would drop SQLite's locks on the first
             told(self.path, self._check_start)
-        self._pid = os.getpid()
         scope.on_failure((self.closing.clear,), (setattr, self, "_reads", None), (setattr, self, "_changes", None))
         self._reads = told(self.path, scope.keep, close, connector(self.path))
         self._changes = told(self.path, scope.keep, close, connector(self.path))
@@ -156,9 +153,10 @@ class SqliteFile:
 
     def _leave_to_the_parent(self) -> None:
         """In a forked child: let go of the parent's connections without closing them."""
-        _left_to_the_parent.extend(one for one in (self._reads, self._changes) if one is not None)
+        _left_to_the_parent.extend((self._inode, one) for one in (self._reads, self._changes) if one is not None)
         self.closing.clear()
         self._reads = self._changes = None
+        self._pid = os.getpid()
 
     @property
     def is_open(self) -> bool:
@@ -356,13 +354,27 @@ def _publish(name: str, path: str) -> None:
         raise StoreExistsError(errno.EEXIST, "there is a file already: choose another path", path) from None
 
 
+def _leave_files_to_the_parent() -> None:
+    for file in tuple(_files):
+        if file._pid != os.getpid():  # noqa: SLF001 - a function of this module
+            file._leave_to_the_parent()  # noqa: SLF001 - as above
+
+
+def _was_locked_at_fork(inode: tuple[int, int]) -> bool:
+    """Whether the parent was in a transaction: SQLite here takes its lock for one of this process, and sets none."""
+    return any(of == inode and _is_in_transaction(one) for of, one in _left_to_the_parent)
+
+
+def _is_in_transaction(connection: sqlite3.Connection) -> bool:
+    try:
+        return connection.in_transaction
+    except sqlite3.ProgrammingError:  # it is closed
+        return False
+
+
 def _after_fork() -> None:
     _open_files.clear()
-    for file in tuple(_files):
-        with suppress(sqlite3.Error):  # it was being closed
-            if file._changes is not None and file._changes.in_transaction:  # noqa: SLF001 - a function of this module
-                _locked_at_fork.add(file._inode)  # noqa: SLF001 - as above
-        file._leave_to_the_parent()  # noqa: SLF001 - a function of this module
+    _leave_files_to_the_parent()
 
 
 os.register_at_fork(after_in_child=_after_fork)

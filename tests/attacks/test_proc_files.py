@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ctypes
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from tests.support.waiting import until
 
 # An everyday program keeps its control where these files show it; ours takes the key in by the same ways.
 HOLD = """
@@ -27,7 +28,6 @@ with key.reveal() as view: digest = __import__("hashlib").sha256(view).digest()
 stand_still()
 """
 TEXTS = ("environ", "cmdline", "comm", "status", "stat", "maps", "smaps", "syscall", "stack", "wchan", "auxv", "limits")
-PATIENCE = 20
 
 
 def _contents(pid, folder):
@@ -43,11 +43,8 @@ def _contents(pid, folder):
 
 def _once_there(path):
     """What a file of a process says, once its execve(2) is over: until then it is empty."""
-    end = time.monotonic() + PATIENCE
-    while not (data := path.read_bytes()):
-        assert time.monotonic() < end, f"{path} stays empty"
-        time.sleep(0.01)
-    return data
+    until(path.read_bytes)
+    return path.read_bytes()
 
 
 def _found(needles, data):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from tests.support.programs import run
 
 BUSY = """
-import os, socket, tempfile, threading, time, warnings
+import os, socket, tempfile, threading, time, traceback, warnings
 from securemem import KeyStore, SecureBytes, StoreLockedError, doors, locking
 from securemem.exceptions import StoreBusyError
 from securemem.keystore.kek.key_file import KeyFile
@@ -60,15 +60,27 @@ def pass_on():
         thread.join()
         assert taken[0] == b"handed over"
 
-def check_child():
-    assert store.locked
-    for refused in (lambda: key.encrypt(b"x"), lambda: store.get("secret"), lambda: store.put("new", bytearray(b"x"))):
+def refuses(kind, *uses):
+    for use in uses:
         try:
-            refused()
-        except StoreLockedError as error:
+            use()
+        except kind as error:
             assert "fork" in str(error), error
         else:
-            raise AssertionError("the child used the parent's store")
+            raise AssertionError("the child used what is the parent's")
+
+def leave(check):
+    status = 4
+    try:
+        check()
+        status = 3
+    except BaseException:
+        traceback.print_exc()
+    os._exit(status)
+
+def check_child():
+    assert store.locked
+    refuses(StoreLockedError, lambda: key.encrypt(b"x"), lambda: store.get("secret"), lambda: store.put("new", b"x"))
     store.close()  # leaves the parent's file alone
     pass_on()
     with doors.as_file(b"secret") as file, open(file, "rb") as reader:
@@ -160,15 +172,7 @@ try:
     store.put("secret", bytearray(b"after"))
 except Exception as error:
     assert own, error
-    status = 3
-    try:
-        check_child()
-        reopen()
-    except BaseException as error:
-        import traceback
-        traceback.print_exc()
-        status = 4
-    os._exit(status)
+    leave(lambda: (check_child(), reopen()))
 assert found == [3], found
 with KeyStore.open(folder + "/store", kek) as again:
     again.check()
@@ -192,6 +196,11 @@ import sqlite3
 from securemem.storage import sqlite
 real, forks = sqlite.SqliteFile.write, []
 
+def check_file():
+    assert store.locked and not store._contents.book.file.in_transaction
+    refuses(StoreBusyError, lambda: KeyStore.open(folder + "/store", kek), lambda: store.unlock(kek))
+    own_store()
+
 def forking(self, *args, **names):
     if not forks:
         forks.append(os.fork())
@@ -207,22 +216,7 @@ try:
 except Exception as error:
     if forks != [0]:
         raise
-    status = 4
-    try:
-        assert store.locked and not store._contents.book.file.in_transaction
-        for refused in (lambda: KeyStore.open(folder + "/store", kek), lambda: store.unlock(kek)):
-            try:
-                refused()
-            except StoreBusyError as error:
-                assert "forked" in str(error), error
-            else:
-                raise AssertionError("it read without a lock")
-        own_store()
-        status = 3
-    except BaseException as error:
-        import traceback
-        traceback.print_exc()
-    os._exit(status)
+    leave(check_file)
 with KeyStore.open(folder + "/store", kek) as again:
     again.check()
     assert again.get("secret") == b"after"

@@ -46,21 +46,22 @@ def _envelope(*, opens: bool) -> Operation:
     return Operation(f"Envelope: {'decrypt' if opens else 'encrypt'}", make, (Panic,), watched=True)
 
 
+def _wrong(attempt: Attempt, key: SecureBytes) -> str | None:
+    right = attempt.error is not None or not isinstance(attempt.result, SecureBytes) or attempt.result == key
+    return None if right else "the key is wrong"
+
+
 def _key_file(name: str, use: Callable[[KeyFile, SecureBytes, bytes], object]) -> Operation:
     def make(folder: Path) -> Case:
         kek, key = KeyFile.generate(folder / "key"), SecureBytes.random(32)
         wrapped = kek.wrap(key, CONTEXT)
-
-        def check(attempt: Attempt) -> str | None:
-            right = attempt.error is not None or not isinstance(attempt.result, SecureBytes) or attempt.result == key
-            return None if right else "the key is wrong"
 
         return Case(
             lambda: use(kek, key, wrapped),
             [key],
             folder=folder,
             files=frozenset({"key"}),
-            check=check,
+            check=lambda attempt: _wrong(attempt, key),
             watched=key,
         )
 
@@ -104,8 +105,7 @@ def _service(*, opens: bool) -> Operation:
         def check(attempt: Attempt) -> str | None:
             if not all(one.wiped for one in kek.kept):
                 return "what the service sealed is not wiped"
-            right = attempt.error is not None or not opens or attempt.result == key
-            return None if right else "the key is wrong"
+            return _wrong(attempt, key)
 
         work = (lambda: kek.unwrap(wrapped, CONTEXT)) if opens else (lambda: kek.wrap(key, CONTEXT))
         return Case(work, secrets, check=check, watched=key)
@@ -125,8 +125,7 @@ def _passphrase(*, opens: bool) -> Operation:
         def check(attempt: Attempt) -> str | None:
             if attempt.error is None and not secret.wiped:
                 return "the passphrase is not wiped"
-            right = attempt.error is not None or not opens or attempt.result == key
-            return None if right else "the key is wrong"
+            return _wrong(attempt, key)
 
         work = (lambda: kek.unwrap(wrapped, CONTEXT)) if opens else (lambda: kek.wrap(key, CONTEXT))
         return Case(work, [key, secret], check=check, watched=key)

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from securemem import SecretTextWarning, SecureBytes
 from securemem.adapters.hmac import hmac_new
 from securemem.doors import concat, with_bytes, with_str
-from tests.support.library_tries import (
+from tests.support.tried_libraries import (
     BASE32,
     COPIES,
     ERROR,

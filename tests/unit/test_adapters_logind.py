@@ -16,21 +16,13 @@ from securemem import KeyStore
 from securemem.adapters import logind
 from securemem.exceptions import NoKeyEncryptionKeyError
 from tests.support.stores import passphrase
+from tests.support.waiting import PATIENCE, until
 
 jeepney = pytest.importorskip("jeepney", reason="the extra logind is not installed")
 blocking = pytest.importorskip("jeepney.io.blocking")
 
 MANAGER = jeepney.DBusAddress("/org/freedesktop/login1", interface="org.freedesktop.login1.Manager")
 SESSION = "/org/freedesktop/login1/session/_31"
-PATIENCE = 20
-
-
-def wait_until(what):
-    """Wait for it, not for a time."""
-    end = time.monotonic() + PATIENCE
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 class Logind:
@@ -113,7 +105,7 @@ def bus(tmp_path):
         '<allow eavesdrop="true"/><allow own="*"/></policy></busconfig>'
     )
     daemon = subprocess.Popen(["dbus-daemon", f"--config-file={configuration}", "--nofork", "--nopidfile"])
-    wait_until(socket.exists)
+    until(socket.exists)
     yield f"unix:path={socket}"
     daemon.terminate()
     daemon.wait(PATIENCE)
@@ -131,18 +123,18 @@ def test_it_locks_before_sleep(bus):
                 "Inhibit",
                 ("sleep", "securemem", "locks a key store before the machine sleeps", "delay"),
             ) in service.calls
-            wait_until(lambda: service.inhibitors)
+            until(lambda: service.inhibitors)
             for number in range(2):
                 assert not service.is_released(number)
                 assert not store.locked
                 service.tell("PrepareForSleep", "b", (True,))
-                wait_until(lambda number=number: service.is_released(number))
+                until(lambda number=number: service.is_released(number))
                 seen.append(store.locked)
                 service.tell("PrepareForSleep", "b", (False,))
-                wait_until(lambda number=number: len(service.inhibitors) == number + 2)
+                until(lambda number=number: len(service.inhibitors) == number + 2)
                 store.unlock(passphrase())
         assert seen == [True, True]
-        wait_until(lambda: service.is_released(2))
+        until(lambda: service.is_released(2))
     finally:
         service.close()
 
@@ -161,7 +153,7 @@ def test_it_locks_with_the_session(bus):
             service.tell("PrepareForSleep", "b", (False,))
             assert not store.locked
             service.tell("Lock", address=own)
-            wait_until(lambda: store.locked)
+            until(lambda: store.locked)
             assert not service.is_released(0)
     finally:
         service.close()
@@ -173,7 +165,7 @@ def test_a_process_without_a_session_is_told_of_sleep(bus):
     try:
         with logind.lock_with_session(store, address=bus):
             service.tell("PrepareForSleep", "b", (True,))
-            wait_until(lambda: store.locked)
+            until(lambda: store.locked)
     finally:
         service.close()
 
@@ -193,31 +185,32 @@ def test_without_logind_the_clock_tells(tmp_path, bus, monkeypatch, there):
         time.sleep(1.5)
         assert not store.locked
         slept[0] += 10
-        wait_until(lambda: store.locked)
+        until(lambda: store.locked)
 
 
-def test_an_audit_that_raises(bus, monkeypatch):
+@pytest.mark.parametrize("error", [LookupError, SystemExit])
+def test_an_audit_that_raises(bus, monkeypatch, error):
     """The machine may sleep all the same, it is told as of a thread, and the next sleep locks the store again."""
     told, raising = [], threading.Event()
     monkeypatch.setattr(threading, "excepthook", lambda words: told.append(words.exc_type))
 
     def audit(_event):
         if raising.is_set():
-            raise LookupError("the log is full")
+            raise error("the log is full")
 
     service, store = Logind(bus), KeyStore(passphrase(), audit=audit)
     try:
         with logind.lock_with_session(store, address=bus):
             for number in range(2):
-                wait_until(lambda number=number: len(service.inhibitors) == number + 1)
+                until(lambda number=number: len(service.inhibitors) == number + 1)
                 raising.set()
                 service.tell("PrepareForSleep", "b", (True,))
-                wait_until(lambda number=number: service.is_released(number))
+                until(lambda number=number: service.is_released(number))
                 assert store.locked
                 raising.clear()
                 store.unlock(passphrase())
                 service.tell("PrepareForSleep", "b", (False,))
-        assert told == [LookupError, LookupError]
+        assert told == [error, error]
     finally:
         service.close()
 
@@ -235,7 +228,7 @@ def test_the_thread_ends_with_the_store(tmp_path):
     watch = logind.lock_with_session(store, address=f"unix:path={tmp_path}/nothing")
     del store
     gc.collect()
-    wait_until(lambda: not watch._thread.is_alive())
+    until(lambda: not watch._thread.is_alive())
     watch.close()
     watch.close()
     with pytest.raises(NoKeyEncryptionKeyError):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 
 import pytest
 
@@ -14,6 +15,7 @@ from securemem.keystore.envelope import Envelope
 from securemem.keystore.kek.first_available import FirstAvailable
 from securemem.keystore.kek.key_file import KeyFile
 from tests.support import key_services
+from tests.support.waiting import PATIENCE
 
 CONTEXT = b"context of the tests"
 KINDS = ("transit", "aws_kms", "pkcs11", "tpm", "secret_service")
@@ -196,19 +198,38 @@ def test_a_store_is_rewrapped(kind, request, tmp_path):
 
 
 def test_threads_share_a_transit(transit):
-    """Each request of eight threads has the token; without one, the same requests are refused."""
-    kek = transit.kek(timeout=30)
-    keys = [SecureBytes.random(32) for _ in range(40)]
-    with ThreadPoolExecutor(8) as pool:
-        wrapped = [*pool.map(lambda key: kek.wrap(key, CONTEXT), keys)]
-        assert [*pool.map(lambda one: kek.unwrap(one, CONTEXT), wrapped)] == keys
-    kek._token = None
-    with pytest.raises(KeyServiceError, match="refuses"):
-        kek.unwrap(wrapped[0], CONTEXT)
+    """A request that begins and ends in the middle of another one's leaves it its token; without one it is refused."""
+    import hvac
+
+    from securemem.keystore.kek.transit import Transit
+
+    begun, other_ended = threading.Event(), threading.Event()
+
+    class Slow(hvac.adapters.JSONAdapter):
+        def request(self, *words, **named):
+            if not begun.is_set():
+                begun.set()
+                assert other_ended.wait(PATIENCE)
+            return super().request(*words, **named)
+
+    token = SecureBytes.copy_of(transit.admin.token.encode())
+    wrapped = transit.kek(timeout=10).wrap(SecureBytes.random(32), CONTEXT)
+    for given, result in ((token, nullcontext()), (None, pytest.raises(KeyServiceError, match="refuses"))):
+        kek = Transit(hvac.Client(url=transit.admin.url, token="", adapter=Slow), "stores", token=given)
+        begun.clear()
+        other_ended.clear()
+        with ThreadPoolExecutor(1) as pool, result:
+            first = pool.submit(kek.unwrap, wrapped, CONTEXT)
+            assert begun.wait(PATIENCE)
+            try:
+                assert len(kek.unwrap(wrapped, CONTEXT)) == 32
+            finally:
+                other_ended.set()
+            assert len(first.result()) == 32
 
 
 def test_an_approle(transit):
-    """It logs in by itself, and again when its token ran out."""
+    """It logs in by itself, and again when its token ran out under several threads."""
     import hvac
 
     from securemem.keystore.kek.transit import Transit
@@ -225,7 +246,8 @@ def test_an_approle(transit):
     wrapped = kek.wrap(SecureBytes.random(32), CONTEXT)
     kek._token.wipe()
     kek._token = SecureBytes.copy_of(b"a token that ran out")
-    assert len(kek.unwrap(wrapped, CONTEXT)) == 32
+    with ThreadPoolExecutor(8) as pool:
+        assert [*pool.map(lambda _: len(kek.unwrap(wrapped, CONTEXT)), range(16))] == [32] * 16
     assert client.token in (None, "")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.libraries import LINES, Line, outcome, table
-from tests.support.library_tries import COPIES, ERROR, NOTHING, VALUE, WARNING, YES, plainly, secret
+from tests.support.tried_libraries import COPIES, ERROR, NOTHING, VALUE, WARNING, YES, plainly, secret
 
 PAGE = ROOT / "docs/reference/libraries.md"
 

@@ -22,14 +22,17 @@ secret = SecureBytes.random(32, arena=arena)
 watcher = threading.Thread(target=look)
 watcher.start()
 time.sleep(0.01)
-TRIES = 20
 small = [SecureBytes.random(64, arena=arena) for _ in range(20_000)]
 assert looks_during(small.clear) == []  # the control: the GIL is kept, and the watcher waits, for all of them
-for _ in range(TRIES):  # a busy machine may give the watcher no processor for the time of one
+def looks_during_one(make):
+    for _ in range(20):  # a busy machine may give the watcher no processor for the time of the first
+        if seen := looks_during(make()):
+            return seen
+def make_secret():
+    global secret
     secret = SecureBytes.copy_of(bytes([7]) * (32 << 20), arena=arena)
-    seen = looks_during(secret.wipe)
-    if seen:
-        break
+    return secret.wipe
+seen = looks_during_one(make_secret)
 assert seen and all(seen), seen  # the watcher ran, and to it the secret was wiped already
 try:
     memoryview(secret)
@@ -37,13 +40,7 @@ except WipedError:
     pass
 else:
     raise AssertionError("a view of a wiped secret")
-held = []
-for _ in range(TRIES):
-    held.append(SecureBytes.random(32 << 20, arena=arena))
-    seen = looks_during(held.clear)
-    if seen:
-        break
-assert seen
+assert looks_during_one(lambda: [SecureBytes.random(32 << 20, arena=arena)].clear)
 over.set()
 watcher.join()
 assert arena.statistics().live_secrets == 0, arena.statistics()
