@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+from abc import abstractmethod
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
@@ -83,6 +84,7 @@ class Copies(Frozen):
 class _Source(Protocol):
     """What is searched."""
 
+    @abstractmethod
     def read(self, at: int, size: int) -> bytes:
         """Up to so many bytes from there; OSError (EIO, EFAULT) where the kernel does not give them."""
 
